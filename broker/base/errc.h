@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace millrace {
+
+// Every error the product distinguishes, declared once: name and the words a log line shows. server/error_map.cc maps
+// them to Kafka's wire codes in one exhaustive switch. Add an error only when some caller acts differently on it; the
+// detail belongs in Error::context.
+#define MILLRACE_ERRORS(X)                                           \
+  X(io, "input/output error")                                        \
+  X(disk_full, "no space left on device")                            \
+  X(not_found, "not found")                                          \
+  X(already_exists, "already exists")                                \
+  X(permission_denied, "permission denied")                          \
+  X(in_use, "in use by another process")                             \
+  X(would_block, "would block")                                      \
+  X(connection_closed, "connection closed")                          \
+  X(connection_refused, "connection refused")                        \
+  X(timed_out, "timed out")                                          \
+  X(shutting_down, "shutting down")                                  \
+  X(overloaded, "a limit was reached")                               \
+  X(invalid_argument, "invalid argument")                            \
+  X(invalid_config, "invalid configuration")                         \
+  X(malformed, "malformed data")                                     \
+  X(unsupported_version, "unsupported version")                      \
+  X(corrupt, "corrupt data")                                         \
+  X(invalid_record, "invalid record")                                \
+  X(invalid_timestamp, "invalid timestamp")                          \
+  X(unsupported_compression, "unsupported compression")              \
+  X(message_too_large, "message too large")                          \
+  X(batch_larger_than_segment, "record batch larger than a segment") \
+  X(offset_out_of_range, "offset out of range")                      \
+  X(unknown_topic_or_partition, "unknown topic or partition")        \
+  X(unknown_topic_id, "unknown topic id")                            \
+  X(topic_already_exists, "topic already exists")                    \
+  X(invalid_topic, "invalid topic")                                  \
+  X(invalid_partitions, "invalid number of partitions")              \
+  X(invalid_replication_factor, "invalid replication factor")        \
+  X(invalid_replica_assignment, "invalid replica assignment")        \
+  X(policy_violation, "policy violation")                            \
+  X(not_leader, "not leader or follower")                            \
+  X(not_controller, "not controller")                                \
+  X(fenced_leader_epoch, "fenced leader epoch")                      \
+  X(unknown_leader_epoch, "unknown leader epoch")                    \
+  X(duplicate_sequence, "duplicate sequence number")                 \
+  X(out_of_order_sequence, "out of order sequence number")           \
+  X(invalid_producer_epoch, "invalid producer epoch")                \
+  X(storage_offline, "storage error")                                \
+  X(conflict, "the object has changed since it was read")            \
+  X(cluster_mismatch, "belongs to another cluster or node")
+
+enum class Errc : uint16_t {
+#define MILLRACE_ERROR_NAME(name, words) name,
+  MILLRACE_ERRORS(MILLRACE_ERROR_NAME)
+#undef MILLRACE_ERROR_NAME
+};
+
+constexpr std::string_view to_string(Errc code) {
+  switch (code) {
+#define MILLRACE_ERROR_WORDS(name, words) \
+  case Errc::name:                        \
+    return words;
+    MILLRACE_ERRORS(MILLRACE_ERROR_WORDS)
+#undef MILLRACE_ERROR_WORDS
+  }
+  return "unknown error";
+}
+
+}  // namespace millrace
