@@ -1,0 +1,24 @@
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "broker/base/result.h"
+#include "broker/base/strong_id.h"
+#include "broker/machine/record.h"
+
+namespace millrace::machine {
+
+// What a deterministic machine needs of the log that makes its decisions durable. Implemented in app/: over the
+// metadata log (flushed, later the Raft quorum) and over partitions of __consumer_offsets (acks=all).
+class LogWriter {
+ public:
+  using Committed = std::function<void(Result<Offset> last)>;
+  virtual ~LogWriter() = default;
+  // Appends `records` as one batch that is applied whole or not at all. `committed` is called exactly once, in the
+  // order of appends, on any thread, possibly before append returns. After an error the machine's state is ahead of its
+  // log and must be rebuilt from it.
+  virtual void append(std::vector<Record> records, Committed committed) = 0;
+};
+
+}  // namespace millrace::machine

@@ -1,0 +1,151 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "broker/base/byte_source.h"
+#include "broker/base/bytes.h"
+#include "broker/base/clock.h"
+#include "broker/base/result.h"
+#include "broker/base/strong_id.h"
+#include "broker/base/uuid.h"
+#include "broker/io/file_system.h"
+#include "broker/storage/log_config.h"
+
+namespace millrace::storage {
+
+// What an append did. For a duplicate of an idempotent producer's batch: the offsets and time of the first copy, and
+// nothing was written.
+struct AppendInfo {
+  Offset first_offset;
+  Offset last_offset;
+  Timestamp log_append_time_ms = kNoTimestamp;  // set on topics with LogAppendTime, else -1
+  bool duplicate = false;
+  bool flush_before_ack =
+      false;  // flush.messages was reached: the caller acknowledges only once flushed_offset() passed last_offset
+};
+
+struct ReadLimits {
+  Offset below;               // exclusive: the high watermark, the last stable offset or the log end
+  size_t bytes_max = 0;       // of whole batches
+  bool at_least_one = false;  // the first batch is returned even when larger than bytes_max (KIP-74)
+};
+
+struct ReadInfo {
+  // Whole batches, the first one containing the offset asked for; empty when nothing lies below the limit. Either the
+  // bytes (recently appended and still in memory) or a range of a segment file, which stays readable while held even if
+  // retention deletes the segment.
+  std::variant<Bytes, SourceRange> data;
+  size_t size_bytes() const {
+    return std::holds_alternative<Bytes>(data) ? std::get<Bytes>(data).size() : std::get<SourceRange>(data).size;
+  }
+};
+
+struct TimestampOffset {
+  Timestamp timestamp = kNoTimestamp;
+  Offset offset = kNoOffset;
+  LeaderEpoch leader_epoch = kNoLeaderEpoch;
+};
+
+struct EpochEndOffset {
+  LeaderEpoch epoch = kNoLeaderEpoch;
+  Offset end_offset = kNoOffset;
+};
+
+// What a flush has to do outside the partition's mutex; see Log::begin_flush.
+struct FlushPlan {
+  std::vector<std::shared_ptr<io::File>> files;  // data before indexes
+  std::vector<std::string> directories;          // that gained or lost names
+  Offset up_to;                                  // records below it are durable once all of it succeeded
+  uint64_t generation = 0;
+};
+
+struct LogOptions {
+  std::string directory;  // <log dir>/<topic>-<partition>, created by open() when absent
+  std::string topic;      // for messages
+  PartitionIndex partition;
+  Uuid topic_id;  // compared with partition.metadata; cluster_mismatch when it names another topic
+  LogConfig config;
+  Clock* clock = nullptr;
+  bool clean_shutdown =
+      false;                 // the node stopped cleanly: indexes and producer snapshots are trusted, nothing is scanned
+  Offset recovery_point{0};  // records below it were flushed: scanning starts at the segment that holds it
+  Offset log_start{0};       // from the log-start checkpoint
+};
+
+// The log of one partition on disk: segments with sparse offset and time indexes, producer state, leader epochs. Stored
+// bytes are Kafka's record batches v2 as received. Not thread-safe: guarded by its Partition's mutex; only FlushPlan
+// and the sources of ReadInfo are used outside it. Opens no file until it is read or written (an idle partition costs
+// no descriptor). Formats: broker/README.md.
+//
+// Errors: corrupt, invalid_record, invalid_timestamp, message_too_large, batch_larger_than_segment,
+// out_of_order_sequence, invalid_producer_epoch, unsupported_compression (append: the batch is refused and nothing
+// changed); disk_full, io (nothing of the batch stays visible; after a failed flush or a failed repair the log is
+// offline and answers storage_offline until reopened); offset_out_of_range (read).
+class Log {
+ public:
+  // Recovers: verifies what may not have been flushed, cuts a torn tail, never drops a batch whose CRC matches and
+  // whose predecessors are intact, rebuilds indexes and producer state where they cannot be trusted.
+  static Result<std::unique_ptr<Log>> open(io::FileSystem& fs, LogOptions options);
+  ~Log();
+
+  // Validates one batch as a client sent it, assigns offsets and `epoch` in place in `batch` (which must be the only
+  // user of these bytes), and writes it. See kafka-protocol rules of Produce: size, CRC, structure, then producer
+  // sequence.
+  Result<AppendInfo> append_as_leader(Bytes batch, LeaderEpoch epoch);
+  // Writes batches as a leader sent them, offsets included; they must continue the log.
+  Result<AppendInfo> append_as_follower(Bytes batches);
+
+  Result<ReadInfo> read(Offset from, const ReadLimits& limits);
+
+  // First record at or after `time` (its own offset and time), below `below`; nothing when there is none.
+  Result<std::optional<TimestampOffset>> find_by_timestamp(Timestamp time, Offset below);
+  Result<std::optional<TimestampOffset>> find_max_timestamp(Offset below);
+  // KIP-101/KIP-320: largest epoch <= `epoch` and where the next one starts (the log end for the latest).
+  EpochEndOffset end_offset_for_epoch(LeaderEpoch epoch) const;
+  LeaderEpoch latest_epoch() const;
+
+  Offset log_start() const;
+  Offset log_end() const;
+  Offset flushed_offset() const;  // records below it survive a power loss
+  uint64_t size_bytes() const;
+  const LogConfig& config() const;
+  void set_config(const LogConfig& config);
+
+  // A new leader's first offset goes into the leader-epoch checkpoint. Epochs never go back.
+  Status assign_epoch_start(LeaderEpoch epoch, Offset start);
+
+  // Group commit: begin under the mutex, flush the plan's files without it (several may be under way), end under it.
+  FlushPlan begin_flush();
+  void end_flush(const FlushPlan& plan, const Status& outcome);
+  // When flush.ms asks for the next flush; none when nothing is unflushed or it is unlimited.
+  std::optional<TimePoint> flush_due() const;
+
+  // Rolls by time and removes segments beyond retention below `below` (the high watermark). Returns files to delete
+  // after file.delete.delay.ms; deletion itself needs no mutex.
+  struct RetentionWork {
+    std::vector<std::string> delete_paths;
+    size_t segments = 0;
+  };
+  Result<RetentionWork> enforce_retention(Offset below);
+  Result<RetentionWork> advance_log_start(Offset to);  // DeleteRecords, and followers of a leader that did
+  Status truncate_to(Offset to);                       // drops [to, end)
+
+  // Writes producer snapshot and indexes so that the next open() with clean_shutdown scans nothing. The caller flushes
+  // first.
+  Status close_cleanly();
+
+ private:
+  struct State;
+  explicit Log(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// Runs a plan's flushes. Any thread, no mutex held.
+Status run_flush(io::FileSystem& fs, const FlushPlan& plan);
+
+}  // namespace millrace::storage
