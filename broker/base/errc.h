@@ -42,6 +42,7 @@ namespace millrace {
   X(policy_violation, "policy violation")                            \
   X(not_leader, "not leader or follower")                            \
   X(not_controller, "not controller")                                \
+  X(not_enough_replicas, "fewer in-sync replicas than required")     \
   X(fenced_leader_epoch, "fenced leader epoch")                      \
   X(unknown_leader_epoch, "unknown leader epoch")                    \
   X(duplicate_sequence, "duplicate sequence number")                 \

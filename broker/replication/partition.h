@@ -1,14 +1,18 @@
 #pragma once
 
-#include <functional>
+#include <atomic>
+#include <compare>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "broker/base/mutex.h"
 #include "broker/base/result.h"
 #include "broker/base/strong_id.h"
 #include "broker/base/uuid.h"
+#include "broker/metadata/cluster_image.h"
 #include "broker/storage/log.h"
 
 namespace millrace::replication {
@@ -22,7 +26,7 @@ struct TopicPartition {
 class Partition;
 
 // Told, without the partition's mutex held, on the thread that caused it. Implementations wake what waits for the
-// partition; cheap when nothing does.
+// partition; cheap when nothing does. A partition may already have moved on when it is told.
 class PartitionListener {
  public:
   virtual ~PartitionListener() = default;
@@ -30,7 +34,17 @@ class PartitionListener {
   virtual void on_progress(const Partition& partition) = 0;
 };
 
+// What a partition asks of the thread that flushes: run begin_flush, storage::run_flush, end_flush soon, once for all
+// that asked meanwhile. Any thread, the partition's mutex not held. A flusher holds no partition alive for longer than
+// a flush.
+class FlushScheduler {
+ public:
+  virtual ~FlushScheduler() = default;
+  virtual void flush_soon(std::shared_ptr<Partition> partition) = 0;
+};
+
 enum class Acks : int8_t { none = 0, leader = 1, all = -1 };
+enum class Isolation : int8_t { read_uncommitted = 0, read_committed = 1 };
 
 struct PartitionOffsets {
   Offset log_start;
@@ -40,39 +54,131 @@ struct PartitionOffsets {
   Offset flushed;
 };
 
+// An append, and what its acknowledgement waits for.
+struct Appended {
+  storage::AppendInfo info;
+  Offset log_start;
+  LeaderEpoch epoch;
+  Acks acks = Acks::all;
+  bool acknowledged = false;  // already: nothing to wait for
+};
+
 struct FetchResult {
   PartitionOffsets offsets;
   storage::ReadInfo read;
+  // Partition::change_count() and readable_bytes() at this read: as long as the first is the same, reading again gives
+  // the same; the difference of the second is how many bytes became readable since.
+  uint64_t change_count = 0;
+  uint64_t readable_bytes = 0;
 };
 
-enum class Isolation : int8_t { read_uncommitted = 0, read_committed = 1 };
+// What a partition's configuration means to its replica here.
+struct PartitionConfig {
+  storage::LogConfig log;
+  int32_t min_insync_replicas = 1;
+};
+
+struct PartitionOptions {
+  TopicPartition id;
+  Uuid topic_id;
+  BrokerId self;
+  PartitionConfig config;
+  PartitionListener* listener = nullptr;  // may be null; outlives the partition
+  FlushScheduler* flusher = nullptr;      // may be null: then nothing may ask for flush.messages or flush.ms
+};
 
 // One replica of a partition on this broker: its log and, as leader, the high watermark. Thread-safe; one mutex, held
 // for memory work and page-cache reads and writes, never for a flush. Owned by PartitionManager through shared_ptr, so
-// that a request may outlive deletion.
-class Partition {
+// that a request may outlive deletion. Never takes another lock while it holds its own, except inside io.
+//
+// Errors beside Log's, of all operations: unknown_topic_or_partition once deleted or closed; not_leader;
+// fenced_leader_epoch or unknown_leader_epoch where `expected` (the epoch the client believes in; kNoLeaderEpoch: any)
+// is older or newer than ours.
+class Partition : public std::enable_shared_from_this<Partition> {
  public:
-  const TopicPartition& id() const;
-  const Uuid& topic_id() const;
-  bool is_internal() const;  // __consumer_offsets and the like
+  Partition(PartitionOptions options, std::unique_ptr<storage::Log> log);
+  ~Partition();
 
-  // Errors beside Log's: not_leader, fenced_leader_epoch / unknown_leader_epoch (expected epoch of the request, -1:
-  // any). The record is acknowledged when is_acknowledged(info.last_offset, acks) turns true.
-  Result<storage::AppendInfo> append(Bytes batch, Acks acks);
-  bool is_acknowledged(Offset last_offset, Acks acks, bool flush_before_ack) const;
+  const TopicPartition& id() const { return id_; }
+  const Uuid& topic_id() const { return topic_id_; }
+  bool is_internal() const { return is_internal_; }  // __consumer_offsets and the like
+
+  // Assigns offsets and epoch in place in `batch`, of whose bytes the caller must be the only user. not_enough_replicas
+  // when acks is all and the in-sync set is smaller than min.insync.replicas; then nothing was written.
+  Result<Appended> append(Bytes batch, Acks acks);
+  // False while the acknowledgement of what append() returned must wait: acks=all for the high watermark,
+  // flush.messages for the flush. An error when it will never come: leadership moved on, or the flush failed.
+  Result<bool> is_acknowledged(const Appended& appended) const;
 
   // Reads up to the high watermark (or the last stable offset). offset_out_of_range outside [log start, log end]; empty
   // between the high watermark and the log end.
   Result<FetchResult> fetch(Offset from, size_t bytes_max, bool at_least_one, Isolation isolation,
                             LeaderEpoch expected);
+  // See FetchResult. Take no lock; for deciding whether a parked fetch is worth running again.
+  uint64_t change_count() const { return change_count_.load(std::memory_order_acquire); }
+  uint64_t readable_bytes() const { return readable_bytes_.load(std::memory_order_acquire); }
 
-  Result<PartitionOffsets> offsets(LeaderEpoch expected) const;
+  Result<PartitionOffsets> offsets(LeaderEpoch expected = kNoLeaderEpoch) const;
   Result<std::optional<storage::TimestampOffset>> find_by_timestamp(Timestamp time, Isolation isolation,
                                                                     LeaderEpoch expected);
   Result<std::optional<storage::TimestampOffset>> find_max_timestamp(Isolation isolation, LeaderEpoch expected);
   Result<storage::EpochEndOffset> end_offset_for_epoch(LeaderEpoch epoch, LeaderEpoch expected) const;
+  // The epoch that holds `at`, for answers that name an offset; kNoLeaderEpoch when unknown.
   LeaderEpoch leader_epoch() const;
+  BrokerId leader() const;
   uint64_t size_bytes() const;
+  bool is_offline() const;  // its log failed and answers storage_offline
+
+  // From the cluster image, by PartitionManager.
+  void set_state(const metadata::PartitionImage& state);
+  void set_config(const PartitionConfig& config);
+
+  // Group commit, by the flushing thread; see storage::Log. An empty plan when there is nothing to do.
+  storage::FlushPlan begin_flush();
+  void end_flush(const storage::FlushPlan& plan, const Status& outcome);
+  std::optional<TimePoint> flush_due() const;
+
+  // By PartitionManager's background work. The files named may be removed after file.delete.delay.ms.
+  Result<storage::Log::RetentionWork> enforce_retention();
+  int64_t file_delete_delay_ms() const;
+
+  // Ends all use: every later call answers unknown_topic_or_partition. close_cleanly() first makes the next open() scan
+  // nothing (the caller has flushed); abandon() is for deletion.
+  Status close_cleanly();
+  void abandon();
+
+ private:
+  Status check_readable(LeaderEpoch expected) const REQUIRES(mutex_);
+  PartitionOffsets offsets_locked() const REQUIRES(mutex_);
+  Offset read_limit(Isolation isolation) const REQUIRES(mutex_);
+  void advance_high_watermark() REQUIRES(mutex_);
+  void changed() REQUIRES(mutex_);
+  void notify() const EXCLUDES(mutex_);
+
+  const TopicPartition id_;
+  const Uuid topic_id_;
+  const BrokerId self_;
+  const bool is_internal_;
+  PartitionListener* const listener_;
+  FlushScheduler* const flusher_;
+
+  mutable Mutex mutex_;                                   // innermost
+  std::unique_ptr<storage::Log> log_ GUARDED_BY(mutex_);  // null once closed or abandoned
+  PartitionConfig config_ GUARDED_BY(mutex_);
+  metadata::PartitionImage state_ GUARDED_BY(mutex_);
+  Offset high_watermark_ GUARDED_BY(mutex_){0};
+  bool flush_failed_ GUARDED_BY(mutex_) = false;
+
+  // How many bytes lie below an offset that the high watermark has not passed yet, oldest first.
+  struct Mark {
+    Offset end;
+    uint64_t bytes = 0;
+  };
+  std::deque<Mark> marks_ GUARDED_BY(mutex_);
+  uint64_t appended_bytes_ GUARDED_BY(mutex_) = 0;
+
+  std::atomic<uint64_t> change_count_{0};
+  std::atomic<uint64_t> readable_bytes_{0};
 };
 
 }  // namespace millrace::replication
