@@ -1,0 +1,156 @@
+"""Starts brokers for the conformance tests and runs other people's clients against them.
+
+Every broker listens on free ports of 127.0.0.1 with its data in a new temporary directory, and is stopped by its pid. With
+MILLRACE_BOOTSTRAP set, tests that need no hold on the process run against that broker instead, so that a test can be tried against
+Apache Kafka itself.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BINARIES = pathlib.Path(os.environ.get("MILLRACE_BIN", TOP / "build/release/bin"))
+KAFKA_TOOL = TOP.parent / "shared/peers/kafka/tool"
+SKIPPED = 77  # ctest's SKIP_RETURN_CODE
+READY_SECONDS_MAX = 20
+STOP_SECONDS_MAX = 20
+
+
+def skip(reason):
+    print(f"SKIPPED: {reason}", flush=True)
+    sys.exit(SKIPPED)
+
+
+def need(command, package):
+    if not shutil.which(command):
+        skip(f"{command} is missing: install the Debian package {package}")
+
+
+def free_ports(count):
+    """Ports that were free a moment ago; all are held at once, so that they differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+    finally:
+        for s in sockets:
+            s.close()
+
+
+def run(*command, input=None, timeout=120, check=True):
+    """Runs a client to its end and returns what it printed; raises with all of its output when it fails."""
+    done = subprocess.run([str(c) for c in command], input=input, capture_output=True, timeout=timeout)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{command[0]} exited {done.returncode}\n{done.stdout.decode(errors='replace')}\n{done.stderr.decode(errors='replace')}")
+    return done
+
+
+class Broker:
+    """One millrace-broker process and its data directory; the directory outlives stop() and kill() so that start() finds it again."""
+
+    def __init__(self, **properties):
+        self.kafka_port, self.http_port = free_ports(2)
+        self.bootstrap = f"127.0.0.1:{self.kafka_port}"
+        self.directory = tempfile.mkdtemp(prefix="millrace-test-")
+        self.properties = properties
+        self.log_path = os.path.join(self.directory, "broker.log")
+        self.process = None
+
+    def start(self):
+        settings = {"listeners": f"PLAINTEXT://{self.bootstrap}", "millrace.http.listener": f"127.0.0.1:{self.http_port}",
+                    "group.initial.rebalance.delay.ms": "100"}
+        settings.update({name.replace("_", "."): value for name, value in self.properties.items()})
+        command = [str(BINARIES / "millrace-broker"), "--data-dir", os.path.join(self.directory, "data")]
+        for name, value in settings.items():
+            command += ["--set", f"{name}={value}"]
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while not self.is_ready():
+            if self.process.poll() is not None:
+                raise AssertionError(f"the broker exited {self.process.returncode} before it was ready\n{self.log()}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the broker was not ready after {READY_SECONDS_MAX} s\n{self.log()}")
+            time.sleep(0.01)
+        return self
+
+    def is_ready(self):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/readyz", timeout=1) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def get(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as answer:
+            return answer.read().decode()
+
+    def log(self):
+        return pathlib.Path(self.log_path).read_text(errors="replace")[-8000:]
+
+    def kill(self):
+        """SIGKILL: what a crash of the process leaves behind."""
+        self.process.kill()
+        self.process.wait(STOP_SECONDS_MAX)
+
+    def stop(self):
+        """SIGTERM; returns the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"the broker did not stop within {STOP_SECONDS_MAX} s of SIGTERM\n{self.log()}") from None
+
+    def remove(self):
+        if self.process and self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class BrokerTest(unittest.TestCase):
+    """Tests of one file share one broker, and each uses topics and groups named after itself."""
+
+    properties = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.broker = None
+        cls.bootstrap = os.environ.get("MILLRACE_BOOTSTRAP")
+        if not cls.bootstrap:
+            cls.broker = Broker(**cls.properties).start()
+            cls.bootstrap = cls.broker.bootstrap
+
+    @classmethod
+    def tearDownClass(cls):
+        if cls.broker:
+            try:
+                code = cls.broker.stop()
+                assert code == 0, f"the broker exited {code} on SIGTERM\n{cls.broker.log()}"
+            finally:
+                cls.broker.remove()
+
+    def name(self):
+        return self.id().rsplit(".", 1)[-1].replace("_", "-")
+
+
+def real_text(lines_max):
+    """Lines of real text that every Debian machine has, of many lengths, some empty."""
+    lines = []
+    for place in ("/usr/share/common-licenses", "/usr/include"):
+        for file in sorted(pathlib.Path(place).rglob("*")):
+            if file.is_file() and len(lines) < lines_max:
+                lines += file.read_bytes().splitlines()
+    return lines[:lines_max]
