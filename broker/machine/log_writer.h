@@ -16,8 +16,9 @@ class LogWriter {
   using Committed = std::function<void(Result<Offset> last)>;
   virtual ~LogWriter() = default;
   // Appends `records` as one batch that is applied whole or not at all. `committed` is called exactly once, in the
-  // order of appends, on any thread, possibly before append returns. After an error the machine's state is ahead of its
-  // log and must be rebuilt from it.
+  // order of appends, on any thread, possibly before append returns, and never while the writer holds a lock. After an
+  // error the machine's state is ahead of its log: every later append must fail too (its records may rest on the lost
+  // ones), until the machine's owner has replayed the log and told the writer so.
   virtual void append(std::vector<Record> records, Committed committed) = 0;
 };
 

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "broker/base/clock.h"
+#include "broker/base/result.h"
+#include "broker/machine/log_writer.h"
+#include "broker/metadata/commands.h"
+#include "broker/metadata/image_builder.h"
+#include "broker/metadata/image_store.h"
+#include "broker/metadata/topic_config.h"
+
+namespace millrace::metadata {
+
+// What handlers and the app ask of the controller. Every call returns at once; `done` is called exactly once, on the
+// thread that committed the answer (a handler posts to its own loop). Thread-safe. Errors of the whole call:
+// overloaded, message_too_large, shutting_down, or the metadata log's (storage_offline, io, disk_full: the outcome is
+// unknown).
+class Controller {
+ public:
+  template <class Reply>
+  using Done = std::function<void(Result<Reply>)>;
+
+  virtual ~Controller() = default;
+  virtual void create_topics(CreateTopics command, Done<CreateTopicsReply> done) = 0;
+  virtual void delete_topics(DeleteTopics command, Done<DeleteTopicsReply> done) = 0;
+  virtual void create_partitions(CreatePartitions command, Done<CreatePartitionsReply> done) = 0;
+  virtual void alter_configs(AlterConfigs command, Done<AlterConfigsReply> done) = 0;
+  virtual void register_broker(RegisterBroker command, Done<RegisterBrokerReply> done) = 0;
+  virtual void set_fenced(SetFenced command, Done<Unit> done) = 0;
+  virtual void unregister_broker(UnregisterBroker command, Done<Unit> done) = 0;
+  virtual void allocate_producer_ids(AllocateProducerIds command, Done<ProducerIdBlock> done) = 0;
+  // Makes __consumer_offsets as the offsets.topic.* keys say, unless it exists; answers its number of partitions.
+  virtual void ensure_offsets_topic(Done<int32_t> done) = 0;
+};
+
+struct ControllerOptions {
+  machine::LogWriter* log = nullptr;
+  const Clock* clock = nullptr;
+  ImageStore* images = nullptr;  // published to, first with `recovered`
+  BrokerConfigView config;
+  std::function<Uuid()> new_uuid;  // random; called by decisions, so that replay never needs it
+  ImageBuilder recovered;          // the log's records applied
+  // The log failed: commands are refused until restart(). See machine::RunnerOptions.
+  std::function<void(const Error&)> on_failed;
+};
+
+// The controller of a cluster whose metadata log this process writes. A new log must first get its cluster id:
+// initialize().
+class LocalController : public Controller {
+ public:
+  // Stops the machine; close the log writer before.
+  virtual ~LocalController() = default;
+  static std::unique_ptr<LocalController> start(ControllerOptions options);
+
+  // Writes the cluster id and feature levels unless the log has them; cluster_mismatch when it has another id.
+  virtual void initialize(std::string cluster_id, Done<Unit> done) = 0;
+  virtual void restart(ImageBuilder recovered) = 0;  // after on_failed
+  virtual void stop() = 0;                           // as machine::Runner::stop()
+};
+
+}  // namespace millrace::metadata
