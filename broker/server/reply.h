@@ -1,0 +1,94 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "broker/base/output_chain.h"
+#include "broker/server/request_context.h"
+
+namespace millrace::protocol {
+class Writer;
+}
+
+namespace millrace::server {
+
+using EncodeBody = void (*)(const void* response, int16_t version, protocol::Writer& writer);
+
+// Where finished replies go: the connection, from any thread.
+class ReplySink {
+ public:
+  enum class Outcome : uint8_t { reply, no_response, close };
+  virtual ~ReplySink() = default;
+  // `frame` is the whole reply, size prefix included (Outcome::reply only). `mute_for`: see Reply::send.
+  virtual void complete(uint64_t sequence, Outcome outcome, OutputChain frame, std::chrono::milliseconds mute_for) = 0;
+  // False once the connection is gone: its replies have no reader and may be dropped.
+  virtual bool is_open() const = 0;
+};
+
+// The place of one request's reply in the order of its connection. Move-only; completed exactly once, from any thread:
+// destroying one that was not completed while its connection is open is a bug of ours and aborts. Untyped; handlers use
+// Reply<Response>.
+class ReplySlot {
+ public:
+  ReplySlot(std::shared_ptr<ReplySink> sink, uint64_t sequence, protocol::ApiKey api, int16_t version,
+            int32_t correlation_id)
+      : sink_(std::move(sink)), sequence_(sequence), correlation_id_(correlation_id), version_(version), api_(api) {}
+  ReplySlot(ReplySlot&& other) noexcept = default;
+  ReplySlot& operator=(ReplySlot&& other) = delete;
+  ~ReplySlot();
+
+  void encode_and_send(EncodeBody encode, const void* response, int16_t body_version,
+                       std::chrono::milliseconds mute_for);
+  void no_response();
+  void close_connection(std::string_view reason);
+  bool is_connection_open() const { return sink_ != nullptr && sink_->is_open(); }
+  int16_t version() const { return version_; }
+  protocol::ApiKey api() const { return api_; }
+
+ private:
+  std::shared_ptr<ReplySink> take_sink();
+
+  std::shared_ptr<ReplySink> sink_;  // null once completed or moved from
+  uint64_t sequence_;
+  int32_t correlation_id_;
+  int16_t version_;
+  protocol::ApiKey api_;
+};
+
+// What a handler answers with: exactly one of the calls below, once, from any thread. Replies leave in the order of the
+// requests of their connection, whichever order they are completed in. Encoding happens on the calling thread; file
+// ranges in the response are sent with sendfile later, on the connection's reactor.
+template <class Response>
+class Reply {
+ public:
+  explicit Reply(ReplySlot slot) : slot_(std::move(slot)) {}
+
+  // `mute_for` (KIP-219): the reply leaves at once, then nothing is read from the connection for that time; the handler
+  // has put the same time into throttle_time_ms.
+  void send(const Response& response, std::chrono::milliseconds mute_for = {}) {
+    send_as(response, slot_.version(), mute_for);
+  }
+  void operator()(const Response& response) { send(response); }
+  // KIP-511: ApiVersions of a version we do not know is answered in version 0.
+  void send_as(const Response& response, int16_t body_version, std::chrono::milliseconds mute_for = {}) {
+    slot_.encode_and_send(&encode, &response, body_version, mute_for);
+  }
+  // Produce with acks=0: the client expects no frame.
+  void no_response() { slot_.no_response(); }
+  // The protocol has no reply for this, or the client must notice (an error under acks=0). Logged and counted with
+  // `reason`, a constant text.
+  void close_connection(std::string_view reason) { slot_.close_connection(reason); }
+  // False when nobody will read the reply any more: waiting for it may be cut short. It must still be completed.
+  bool is_connection_open() const { return slot_.is_connection_open(); }
+
+ private:
+  static void encode(const void* response, int16_t version, protocol::Writer& writer) {
+    static_cast<const Response*>(response)->encode(writer, version);
+  }
+  ReplySlot slot_;
+};
+
+}  // namespace millrace::server

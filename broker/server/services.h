@@ -1,0 +1,43 @@
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "broker/base/clock.h"
+#include "broker/base/config_table.h"
+
+namespace millrace::io {
+class Random;
+}
+namespace millrace::replication {
+class PartitionManager;
+}
+namespace millrace::metadata {
+class ImageStore;
+class Controller;
+}  // namespace millrace::metadata
+namespace millrace::coordinator {
+class GroupCoordinator;
+}
+
+namespace millrace::server {
+
+class Purgatory;
+struct Handler;
+struct ServerConfig;
+
+// What handlers work with. app/ fills all of it before the first connection is accepted and outlives every request; a
+// test fills what its handler uses. All of it may be called from any reactor.
+struct Services {
+  std::span<const Handler> handlers;  // what ApiVersions advertises
+  Clock* clock = nullptr;
+  io::Random* random = nullptr;
+  const ServerConfig* config = nullptr;  // typed keys of this node, constant while it runs
+  Purgatory* purgatory = nullptr;
+  replication::PartitionManager* partitions = nullptr;
+  metadata::ImageStore* images = nullptr;
+  metadata::Controller* controller = nullptr;
+  coordinator::GroupCoordinator* groups = nullptr;
+};
+
+}  // namespace millrace::server
