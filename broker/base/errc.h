@@ -39,9 +39,11 @@ namespace millrace {
   X(invalid_partitions, "invalid number of partitions")              \
   X(invalid_replication_factor, "invalid replication factor")        \
   X(invalid_replica_assignment, "invalid replica assignment")        \
+  X(topic_deletion_disabled, "topic deletion is disabled")           \
   X(policy_violation, "policy violation")                            \
   X(not_leader, "not leader or follower")                            \
   X(not_controller, "not controller")                                \
+  X(broker_not_registered, "broker is not registered")               \
   X(not_enough_replicas, "fewer in-sync replicas than required")     \
   X(fenced_leader_epoch, "fenced leader epoch")                      \
   X(unknown_leader_epoch, "unknown leader epoch")                    \

@@ -15,6 +15,7 @@ class PartitionManager;
 namespace millrace::metadata {
 class ImageStore;
 class Controller;
+struct BrokerConfigView;
 }  // namespace millrace::metadata
 namespace millrace::coordinator {
 class GroupCoordinator;
@@ -37,6 +38,7 @@ struct Services {
   replication::PartitionManager* partitions = nullptr;
   metadata::ImageStore* images = nullptr;
   metadata::Controller* controller = nullptr;
+  const metadata::BrokerConfigView* broker = nullptr;  // this broker's id, all its keys and its static configuration
   coordinator::GroupCoordinator* groups = nullptr;
 };
 
