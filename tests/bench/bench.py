@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""Speed and memory of the release build on this machine: prints a table, writes build/bench.json. Asserts nothing.
+
+usage: bench.py BIN_DIRECTORY [--rounds N] [--only start,memory,throughput,latency] [--bootstrap HOST:PORT]
+
+--bootstrap measures throughput and latency of another broker (Apache Kafka, say) with the same programs.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "conformance"))
+import harness  # noqa: E402
+
+GIB = 1 << 30
+SIZES = (100, 1024, 10240)
+THROUGHPUT_BYTES = 400_000_000  # a run's payload, so that a run takes seconds
+LATENCY_REQUESTS = 20_000
+RECEIVE_SECONDS_MAX = 30
+
+
+class Wire:
+    """A connection that sends one request at a time: the least a client can cost."""
+
+    def __init__(self, bootstrap, patience=RECEIVE_SECONDS_MAX):
+        host, port = bootstrap.split(":")
+        self.socket = socket.create_connection((host, int(port)), timeout=patience)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def call(self, key, version, body):
+        payload = struct.pack(">hhih", key, version, 7, 5) + b"bench" + body
+        self.socket.sendall(struct.pack(">i", len(payload)) + payload)
+        size = struct.unpack(">i", self.receive(4))[0]
+        return self.receive(size)[4:]
+
+    def receive(self, size):
+        parts = b""
+        while len(parts) < size:
+            got = self.socket.recv(size - len(parts))
+            if not got:
+                raise ConnectionError("the broker closed the connection")
+            parts += got
+        return parts
+
+
+def metadata_request(topics=None):
+    """Metadata v4: all topics, or the named ones, created when absent."""
+    if topics is None:
+        return struct.pack(">i", -1) + b"\x01"
+    return struct.pack(">i", len(topics)) + b"".join(struct.pack(">h", len(t)) + t.encode() for t in topics) + b"\x01"
+
+
+def crc32c_table():
+    table = []
+    for i in range(256):
+        value = i
+        for _ in range(8):
+            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    return table
+
+
+def crc32c(data, table=crc32c_table()):
+    state = 0xFFFFFFFF
+    for byte in data:
+        state = (state >> 8) ^ table[(state ^ byte) & 0xFF]
+    return state ^ 0xFFFFFFFF
+
+
+def zigzag(number):
+    number = (number << 1) ^ (number >> 63)
+    out = b""
+    while number >= 0x80:
+        out += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return out + bytes([number])
+
+
+def produce_request(topic, value, acks):
+    """Produce v7 of one record to partition 0."""
+    record = b"\x00" + zigzag(0) + zigzag(0) + zigzag(-1) + zigzag(len(value)) + value + zigzag(0)
+    record = zigzag(len(record)) + record
+    now = int(time.time() * 1000)
+    covered = struct.pack(">hiqqqhii", 0, 0, now, now, -1, -1, -1, 1) + record
+    batch = struct.pack(">qiib", 0, len(covered) + 9, -1, 2) + struct.pack(">I", crc32c(covered)) + covered
+    name = topic.encode()
+    return (struct.pack(">hhi", -1, acks, 30000) + struct.pack(">ih", 1, len(name)) + name + struct.pack(">iii", 1, 0, len(batch)) + batch)
+
+
+def resident_mib(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"no VmRSS of process {pid}")
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def start_ms():
+    """From exec to the first Metadata answer, on an empty directory."""
+    broker = harness.Broker()
+    port = broker.kafka_port
+    begin = time.perf_counter()
+    with open(broker.log_path, "ab") as log:
+        broker.process = subprocess.Popen(
+            [str(harness.BINARIES / "millrace-broker"), "--data-dir", os.path.join(broker.directory, "data"),
+             "--set", f"listeners=PLAINTEXT://127.0.0.1:{port}", "--set", f"millrace.http.listener=127.0.0.1:{broker.http_port}"],
+            stdout=log, stderr=log)
+    try:
+        while time.perf_counter() - begin < RECEIVE_SECONDS_MAX:
+            try:
+                Wire(broker.bootstrap, 1).call(3, 4, metadata_request())
+                return (time.perf_counter() - begin) * 1000
+            except OSError:
+                continue
+        raise RuntimeError(f"no Metadata answer\n{broker.log()}")
+    finally:
+        broker.stop()
+        broker.remove()
+
+
+def memory():
+    broker = harness.Broker(num_partitions="1").start()
+    try:
+        pid, figures = broker.process.pid, {}
+        Wire(broker.bootstrap).call(3, 4, metadata_request())
+        figures["idle MiB"] = resident_mib(pid)
+        wire = Wire(broker.bootstrap)
+        wire.call(19, 2, struct.pack(">i", 1) + struct.pack(">h", 4) + b"many" + struct.pack(">ihiiib", 1000, 1, 0, 0, 60000, 0))
+        figures["1,000 idle partitions MiB"] = resident_mib(pid)
+        load("produce", broker.bootstrap, "fill", 10240, GIB // 10240)
+        figures["after 1 GiB produced MiB"] = resident_mib(pid)
+        return figures
+    finally:
+        broker.stop()
+        broker.remove()
+
+
+def load(mode, bootstrap, topic, size, records):
+    program = pathlib.Path(os.environ.get("MILLRACE_LOAD", harness.BINARIES.parent / "tests/load"))
+    return json.loads(harness.run(program, mode, bootstrap, topic, size, records, timeout=300).stdout)
+
+
+def throughput(bootstrap, pid, size, round_number):
+    topic, records = f"throughput-{size}-{round_number}", THROUGHPUT_BYTES // size
+    Wire(bootstrap).call(3, 4, metadata_request([topic]))
+    rows = {}
+    for mode in ("produce", "consume"):
+        before = cpu_seconds(pid) if pid else 0
+        done = load(mode, bootstrap, topic, size, records)
+        rows[f"{mode} {size} B MB/s"] = done["mb_per_s"]
+        if pid:
+            rows[f"{mode} {size} B broker CPU s/GB"] = (cpu_seconds(pid) - before) / (records * size / 1e9)
+    return rows
+
+
+def latency(bootstrap):
+    """One Produce of 100 B at a time (acks=1), and one ApiVersions at a time."""
+    rows = {}
+    wire = Wire(bootstrap)
+    wire.call(3, 4, metadata_request(["latency"]))
+    requests = {"produce 100 B": (0, 7, produce_request("latency", b"x" * 100, 1)), "ApiVersions": (18, 0, b"")}
+    for name, request in requests.items():
+        times = []
+        for _ in range(LATENCY_REQUESTS):
+            begin = time.perf_counter()
+            wire.call(*request)
+            times.append((time.perf_counter() - begin) * 1e6)
+        times = sorted(times[LATENCY_REQUESTS // 10:])  # the first tenth warms both sides up
+        for label, share in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)):
+            rows[f"{name} {label} us"] = times[int(len(times) * share)]
+    return rows
+
+
+def measured(arguments):
+    sections = arguments.only.split(",")
+    for round_number in range(arguments.rounds):
+        if "start" in sections and not arguments.bootstrap:
+            yield {"exec to first Metadata ms": start_ms()}
+        if "memory" in sections and not arguments.bootstrap:
+            yield memory()
+        broker = None if arguments.bootstrap else harness.Broker().start()
+        bootstrap, pid = (arguments.bootstrap, None) if arguments.bootstrap else (broker.bootstrap, broker.process.pid)
+        try:
+            if "latency" in sections:
+                yield latency(bootstrap)
+            if "throughput" in sections:
+                for size in SIZES:
+                    yield throughput(bootstrap, pid, size, round_number)
+        finally:
+            if broker:
+                broker.stop()
+                broker.remove()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bin_directory", type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="start,memory,latency,throughput")
+    parser.add_argument("--bootstrap")
+    arguments = parser.parse_args()
+    harness.BINARIES = arguments.bin_directory.resolve()
+
+    figures = {}
+    for rows in measured(arguments):
+        for name, value in rows.items():
+            figures.setdefault(name, []).append(value)
+    print(f"{'figure':44} {'median':>10} {'least':>10} {'most':>10}   runs")
+    for name, values in figures.items():
+        print(f"{name:44} {statistics.median(values):10.2f} {min(values):10.2f} {max(values):10.2f}   {len(values)}")
+    output = harness.TOP / "build/bench.json"
+    output.parent.mkdir(exist_ok=True)
+    output.write_text(json.dumps(figures, indent=1) + "\n")
+    print(f"written to {output.relative_to(harness.TOP)}")
+
+
+main()

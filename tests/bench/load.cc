@@ -1,0 +1,138 @@
+// Load through librdkafka, for bench.py: prints one JSON object.
+//
+//   load produce HOST:PORT TOPIC RECORD_BYTES RECORDS     acks=all, one partition, linger 5 ms, everything else
+//   librdkafka's default load consume HOST:PORT TOPIC RECORD_BYTES RECORDS     reads RECORDS from the beginning of
+//   partition 0
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <librdkafka/rdkafka.h>
+#include <sys/resource.h>
+
+namespace {
+
+constexpr int kWaitMsMax = 60'000;
+
+[[noreturn]] void fail(const std::string& why) {
+  std::fprintf(stderr, "load: %s\n", why.c_str());
+  std::exit(1);
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double cpu_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+rd_kafka_t* open_client(rd_kafka_type_t type, const std::vector<std::pair<const char*, std::string>>& properties) {
+  char error[512];
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  for (const auto& [name, value] : properties) {
+    if (rd_kafka_conf_set(conf, name, value.c_str(), error, sizeof error) != RD_KAFKA_CONF_OK) fail(error);
+  }
+  if (type == RD_KAFKA_PRODUCER) {
+    rd_kafka_conf_set_dr_msg_cb(conf, [](rd_kafka_t*, const rd_kafka_message_t* message, void*) {
+      if (message->err) fail(rd_kafka_err2str(message->err));
+    });
+  }
+  rd_kafka_t* client = rd_kafka_new(type, conf, error, sizeof error);
+  if (!client) fail(error);
+  return client;
+}
+
+void report(const char* what, int64_t records, size_t bytes, double seconds) {
+  std::printf(
+      "{\"what\":\"%s\",\"records\":%lld,\"record_bytes\":%zu,\"seconds\":%.3f,\"records_per_s\":%.0f,\"mb_per_s\":%."
+      "1f,\"client_cpu_s\":%.2f}\n",
+      what, static_cast<long long>(records), bytes, seconds, static_cast<double>(records) / seconds,
+      static_cast<double>(records) * static_cast<double>(bytes) / seconds / 1e6, cpu_seconds());
+}
+
+void produce(const std::string& bootstrap, const std::string& topic, size_t bytes, int64_t records) {
+  rd_kafka_t* client = open_client(RD_KAFKA_PRODUCER, {{"bootstrap.servers", bootstrap},
+                                                       {"acks", "all"},
+                                                       {"linger.ms", "5"},
+                                                       {"queue.buffering.max.messages", "500000"}});
+  // Text-like bytes that do not repeat within a record; no codec is used, so compressibility does not matter.
+  std::string value(bytes, ' ');
+  for (size_t i = 0; i < bytes; ++i) value[i] = static_cast<char>('a' + (i * 7 + i / 26) % 26);
+  const auto start = std::chrono::steady_clock::now();
+  for (int64_t i = 0; i < records; ++i) {
+    for (;;) {
+      const rd_kafka_resp_err_t error = rd_kafka_producev(
+          client, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(0),
+          RD_KAFKA_V_VALUE(value.data(), value.size()), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+      if (!error) break;
+      if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) fail(rd_kafka_err2str(error));
+      rd_kafka_poll(client, 10);
+    }
+    if (i % 1000 == 0) rd_kafka_poll(client, 0);
+  }
+  if (rd_kafka_flush(client, kWaitMsMax) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    fail("not every record was acknowledged in time");
+  report("produce", records, bytes, seconds_since(start));
+  rd_kafka_destroy(client);
+}
+
+void consume(const std::string& bootstrap, const std::string& topic, size_t bytes, int64_t records) {
+  rd_kafka_t* client = open_client(
+      RD_KAFKA_CONSUMER, {{"bootstrap.servers", bootstrap}, {"group.id", topic}, {"enable.auto.commit", "false"}});
+  rd_kafka_poll_set_consumer(client);
+  rd_kafka_topic_partition_list_t* assignment = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_list_add(assignment, topic.c_str(), 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
+  rd_kafka_assign(client, assignment);
+  rd_kafka_queue_t* queue = rd_kafka_queue_get_consumer(client);
+  std::vector<rd_kafka_message_t*> batch(10'000);
+  int64_t read = 0;
+  std::chrono::steady_clock::time_point start;
+  while (read < records) {
+    const ssize_t count = rd_kafka_consume_batch_queue(queue, kWaitMsMax, batch.data(), batch.size());
+    if (count <= 0) fail("no record within the time");
+    if (read == 0) start = std::chrono::steady_clock::now();  // joins and connects are not what is measured
+    for (ssize_t i = 0; i < count; ++i) {
+      rd_kafka_message_t* message = batch[static_cast<size_t>(i)];
+      if (message->err) fail(rd_kafka_message_errstr(message));
+      if (message->len != bytes) fail("a record of another size");
+      rd_kafka_message_destroy(message);
+    }
+    read += count;
+  }
+  report("consume", read, bytes, seconds_since(start));
+  rd_kafka_queue_destroy(queue);
+  rd_kafka_topic_partition_list_destroy(assignment);
+  rd_kafka_destroy(client);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 6) {
+    std::fprintf(stderr, "usage: load produce|consume HOST:PORT TOPIC RECORD_BYTES RECORDS\n");
+    return 2;
+  }
+  const std::string mode = argv[1];
+  const size_t bytes = static_cast<size_t>(std::atoll(argv[4]));
+  const int64_t records = std::atoll(argv[5]);
+  if (mode == "produce") {
+    produce(argv[2], argv[3], bytes, records);
+  } else if (mode == "consume") {
+    consume(argv[2], argv[3], bytes, records);
+  } else {
+    std::fprintf(stderr, "load: no mode '%s'\n", mode.c_str());
+    return 2;
+  }
+  return 0;
+}
