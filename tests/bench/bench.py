@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import pathlib
-import socket
 import statistics
 import struct
 import subprocess
@@ -19,80 +18,13 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "conformance"))
 import harness  # noqa: E402
+from wire import API_VERSIONS, CREATE_TOPICS, METADATA, PRODUCE, Closed, Wire, batch, metadata, produce, text  # noqa: E402
 
 GIB = 1 << 30
 SIZES = (100, 1024, 10240)
 THROUGHPUT_BYTES = 400_000_000  # a run's payload, so that a run takes seconds
 LATENCY_REQUESTS = 20_000
 RECEIVE_SECONDS_MAX = 30
-
-
-class Wire:
-    """A connection that sends one request at a time: the least a client can cost."""
-
-    def __init__(self, bootstrap, patience=RECEIVE_SECONDS_MAX):
-        host, port = bootstrap.split(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=patience)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def call(self, key, version, body):
-        payload = struct.pack(">hhih", key, version, 7, 5) + b"bench" + body
-        self.socket.sendall(struct.pack(">i", len(payload)) + payload)
-        size = struct.unpack(">i", self.receive(4))[0]
-        return self.receive(size)[4:]
-
-    def receive(self, size):
-        parts = b""
-        while len(parts) < size:
-            got = self.socket.recv(size - len(parts))
-            if not got:
-                raise ConnectionError("the broker closed the connection")
-            parts += got
-        return parts
-
-
-def metadata_request(topics=None):
-    """Metadata v4: all topics, or the named ones, created when absent."""
-    if topics is None:
-        return struct.pack(">i", -1) + b"\x01"
-    return struct.pack(">i", len(topics)) + b"".join(struct.pack(">h", len(t)) + t.encode() for t in topics) + b"\x01"
-
-
-def crc32c_table():
-    table = []
-    for i in range(256):
-        value = i
-        for _ in range(8):
-            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
-        table.append(value)
-    return table
-
-
-def crc32c(data, table=crc32c_table()):
-    state = 0xFFFFFFFF
-    for byte in data:
-        state = (state >> 8) ^ table[(state ^ byte) & 0xFF]
-    return state ^ 0xFFFFFFFF
-
-
-def zigzag(number):
-    number = (number << 1) ^ (number >> 63)
-    out = b""
-    while number >= 0x80:
-        out += bytes([number & 0x7F | 0x80])
-        number >>= 7
-    return out + bytes([number])
-
-
-def produce_request(topic, value, acks):
-    """Produce v7 of one record to partition 0."""
-    record = b"\x00" + zigzag(0) + zigzag(0) + zigzag(-1) + zigzag(len(value)) + value + zigzag(0)
-    record = zigzag(len(record)) + record
-    now = int(time.time() * 1000)
-    covered = struct.pack(">hiqqqhii", 0, 0, now, now, -1, -1, -1, 1) + record
-    batch = struct.pack(">qiib", 0, len(covered) + 9, -1, 2) + struct.pack(">I", crc32c(covered)) + covered
-    name = topic.encode()
-    return (struct.pack(">hhi", -1, acks, 30000) + struct.pack(">ih", 1, len(name)) + name + struct.pack(">iii", 1, 0, len(batch)) + batch)
 
 
 def resident_mib(pid):
@@ -120,9 +52,9 @@ def start_ms():
     try:
         while time.perf_counter() - begin < RECEIVE_SECONDS_MAX:
             try:
-                Wire(broker.bootstrap, 1).call(3, 4, metadata_request())
+                Wire(broker.bootstrap).call(METADATA, 4, metadata())
                 return (time.perf_counter() - begin) * 1000
-            except OSError:
+            except (OSError, Closed):
                 continue
         raise RuntimeError(f"no Metadata answer\n{broker.log()}")
     finally:
@@ -134,10 +66,10 @@ def memory():
     broker = harness.Broker(num_partitions="1").start()
     try:
         pid, figures = broker.process.pid, {}
-        Wire(broker.bootstrap).call(3, 4, metadata_request())
+        Wire(broker.bootstrap).call(METADATA, 4, metadata())
         figures["idle MiB"] = resident_mib(pid)
         wire = Wire(broker.bootstrap)
-        wire.call(19, 2, struct.pack(">i", 1) + struct.pack(">h", 4) + b"many" + struct.pack(">ihiiib", 1000, 1, 0, 0, 60000, 0))
+        wire.call(CREATE_TOPICS, 2, struct.pack(">i", 1) + text("many") + struct.pack(">ihiiib", 1000, 1, 0, 0, 60000, 0))
         figures["1,000 idle partitions MiB"] = resident_mib(pid)
         load("produce", broker.bootstrap, "fill", 10240, GIB // 10240)
         figures["after 1 GiB produced MiB"] = resident_mib(pid)
@@ -154,7 +86,7 @@ def load(mode, bootstrap, topic, size, records):
 
 def throughput(bootstrap, pid, size, round_number):
     topic, records = f"throughput-{size}-{round_number}", THROUGHPUT_BYTES // size
-    Wire(bootstrap).call(3, 4, metadata_request([topic]))
+    Wire(bootstrap).call(METADATA, 4, metadata([topic]))
     rows = {}
     for mode in ("produce", "consume"):
         before = cpu_seconds(pid) if pid else 0
@@ -169,8 +101,8 @@ def latency(bootstrap):
     """One Produce of 100 B at a time (acks=1), and one ApiVersions at a time."""
     rows = {}
     wire = Wire(bootstrap)
-    wire.call(3, 4, metadata_request(["latency"]))
-    requests = {"produce 100 B": (0, 7, produce_request("latency", b"x" * 100, 1)), "ApiVersions": (18, 0, b"")}
+    wire.call(METADATA, 4, metadata(["latency"]))
+    requests = {"produce 100 B": (PRODUCE, 8, produce("latency", batch([b"x" * 100], int(time.time() * 1000)))), "ApiVersions": (API_VERSIONS, 0, b"")}
     for name, request in requests.items():
         times = []
         for _ in range(LATENCY_REQUESTS):

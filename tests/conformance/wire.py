@@ -1,0 +1,126 @@
+"""A Kafka connection by hand, for what no client library would send."""
+
+import socket
+import struct
+
+RECEIVE_SECONDS_MAX = 20
+PRODUCE, METADATA, API_VERSIONS, CREATE_TOPICS = 0, 3, 18, 19
+
+
+class Closed(Exception):
+    """The broker closed the connection."""
+
+
+class Wire:
+    def __init__(self, bootstrap, receive_buffer=None):
+        host, port = bootstrap.split(":")
+        self.socket = socket.socket()
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(RECEIVE_SECONDS_MAX)
+        self.socket.connect((host, int(port)))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, key, version, body, correlation=7):
+        self.send_raw(frame(key, version, body, correlation))
+
+    def send_raw(self, data):
+        try:
+            self.socket.sendall(data)
+        except (ConnectionError, BrokenPipeError) as error:
+            raise Closed from error
+
+    def receive(self):
+        """(correlation id, body) of the next response with a version 0 header."""
+        size = struct.unpack(">i", self.read(4))[0]
+        answer = self.read(size)
+        return struct.unpack(">i", answer[:4])[0], answer[4:]
+
+    def read(self, size):
+        parts = b""
+        while len(parts) < size:
+            try:
+                got = self.socket.recv(size - len(parts))
+            except ConnectionError as error:
+                raise Closed from error
+            if not got:
+                raise Closed
+            parts += got
+        return parts
+
+    def call(self, key, version, body):
+        self.send(key, version, body)
+        return self.receive()[1]
+
+
+def frame(key, version, body, correlation=7, client=b"test"):
+    payload = struct.pack(">hhih", key, version, correlation, len(client)) + client + body
+    return struct.pack(">i", len(payload)) + payload
+
+
+def text(value):
+    return struct.pack(">h", len(value)) + value.encode()
+
+
+def metadata(topics=None):
+    """Body of Metadata v4 with auto-creation allowed."""
+    names = struct.pack(">i", -1) if topics is None else struct.pack(">i", len(topics)) + b"".join(text(t) for t in topics)
+    return names + b"\x01"
+
+
+def produce(topic, batch, acks=1, partition=0):
+    """Body of Produce v8."""
+    return (struct.pack(">hhi", -1, acks, 10000) + struct.pack(">i", 1) + text(topic) + struct.pack(">iii", 1, partition, len(batch)) + batch)
+
+
+def produced(answer):
+    """(error code, base offset) of the one partition in a Produce v8 response."""
+    topic_length = struct.unpack_from(">h", answer, 4)[0]
+    _, code, offset = struct.unpack_from(">ihq", answer, 4 + 2 + topic_length + 4)
+    return code, offset
+
+
+def _crc_table():
+    table = []
+    for i in range(256):
+        value = i
+        for _ in range(8):
+            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    return table
+
+
+_TABLE = _crc_table()
+
+
+def crc32c(data):
+    state = 0xFFFFFFFF
+    for byte in data:
+        state = (state >> 8) ^ _TABLE[(state ^ byte) & 0xFF]
+    return state ^ 0xFFFFFFFF
+
+
+def varint(number):
+    number = (number << 1) ^ (number >> 63)
+    out = b""
+    while number >= 0x80:
+        out += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return out + bytes([number])
+
+
+def batch(values, timestamp=1_700_000_000_000, count=None, magic=2, crc=None, length=None):
+    """A record batch v2 of records without keys; the named fields can be set wrong."""
+    records = b""
+    for i, value in enumerate(values):
+        record = b"\x00" + varint(0) + varint(i) + varint(-1) + varint(len(value)) + value + varint(0)
+        records += varint(len(record)) + record
+    covered = struct.pack(">hiqqqhii", 0, len(values) - 1, timestamp, timestamp, -1, -1, -1, len(values) if count is None else count) + records
+    checksum = crc32c(covered) if crc is None else crc
+    return struct.pack(">qiib", 0, len(covered) + 9 if length is None else length, -1, magic) + struct.pack(">I", checksum) + covered
