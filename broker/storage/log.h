@@ -18,6 +18,9 @@
 
 namespace millrace::storage {
 
+class FileCache;
+struct StorageMetrics;
+
 // What an append did. For a duplicate of an idempotent producer's batch: the offsets and time of the first copy, and
 // nothing was written.
 struct AppendInfo {
@@ -58,10 +61,28 @@ struct EpochEndOffset {
 
 // What a flush has to do outside the partition's mutex; see Log::begin_flush.
 struct FlushPlan {
+  struct SmallFile {
+    std::string path;
+    std::string content;
+  };
   std::vector<std::shared_ptr<io::File>> files;  // data before indexes
+  std::vector<SmallFile> small_files;            // written whole: checkpoints that must keep up with the data
   std::vector<std::string> directories;          // that gained or lost names
   Offset up_to;                                  // records below it are durable once all of it succeeded
+  std::optional<Error> failure;                  // the files could not even be opened
+  // For end_flush(): the truncations, changes of names and of epochs, and the sealed segments that it covers.
   uint64_t generation = 0;
+  uint64_t names = 0;
+  uint64_t epochs = 0;
+  std::vector<Offset> sealed;
+  bool empty() const { return files.empty() && small_files.empty() && directories.empty() && !failure; }
+};
+
+// A batch that is good to append, whatever the log holds; see check_client_batch().
+struct CheckedBatch {
+  Bytes bytes;
+  int32_t record_count = 0;
+  Timestamp log_append_time_ms = kNoTimestamp;
 };
 
 struct LogOptions {
@@ -75,7 +96,16 @@ struct LogOptions {
       false;                 // the node stopped cleanly: indexes and producer snapshots are trusted, nothing is scanned
   Offset recovery_point{0};  // records below it were flushed: scanning starts at the segment that holds it
   Offset log_start{0};       // from the log-start checkpoint
+  FileCache* files = nullptr;         // shared by the logs of a broker; null: a small one of its own
+  StorageMetrics* metrics = nullptr;  // shared; null: not counted
+  int64_t producer_id_expiration_ms = 86'400'000;
+  size_t producers_max = 10'000;
 };
+
+// The part of an append that needs no log and so no mutex: size, CRC, structure, records (decompressed to count and to
+// check them, with bounded memory), timestamps. Corrects in place what a client may get wrong and readers rely on:
+// timestamp type, largest timestamp (and the CRC over them). `batch` must be the only user of its bytes.
+Result<CheckedBatch> check_client_batch(Bytes batch, const LogConfig& config, Timestamp now_ms);
 
 // The log of one partition on disk: segments with sparse offset and time indexes, producer state, leader epochs. Stored
 // bytes are Kafka's record batches v2 as received. Not thread-safe: guarded by its Partition's mutex; only FlushPlan
@@ -97,6 +127,8 @@ class Log {
   // user of these bytes), and writes it. See kafka-protocol rules of Produce: size, CRC, structure, then producer
   // sequence.
   Result<AppendInfo> append_as_leader(Bytes batch, LeaderEpoch epoch);
+  // The same for a batch that was checked before the mutex was taken.
+  Result<AppendInfo> append_as_leader(CheckedBatch batch, LeaderEpoch epoch);
   // Writes batches as a leader sent them, offsets included; they must continue the log.
   Result<AppendInfo> append_as_follower(Bytes batches);
 
@@ -108,11 +140,13 @@ class Log {
   // KIP-101/KIP-320: largest epoch <= `epoch` and where the next one starts (the log end for the latest).
   EpochEndOffset end_offset_for_epoch(LeaderEpoch epoch) const;
   LeaderEpoch latest_epoch() const;
+  LeaderEpoch epoch_at(Offset at) const;  // kNoLeaderEpoch when unknown
 
   Offset log_start() const;
   Offset log_end() const;
   Offset flushed_offset() const;  // records below it survive a power loss
   uint64_t size_bytes() const;
+  bool is_offline() const;
   const LogConfig& config() const;
   void set_config(const LogConfig& config);
 
@@ -133,7 +167,9 @@ class Log {
   };
   Result<RetentionWork> enforce_retention(Offset below);
   Result<RetentionWork> advance_log_start(Offset to);  // DeleteRecords, and followers of a leader that did
-  Status truncate_to(Offset to);                       // drops [to, end)
+  // Drops [to, end), durably before it returns. The caller then writes the recovery-point checkpoint (flushed_offset()
+  // may have gone back) before it appends anything that it wants recovered after a power loss.
+  Status truncate_to(Offset to);
 
   // Writes producer snapshot and indexes so that the next open() with clean_shutdown scans nothing. The caller flushes
   // first.
