@@ -13,6 +13,7 @@
 #include "broker/base/strong_id.h"
 #include "broker/base/uuid.h"
 #include "broker/metadata/cluster_image.h"
+#include "broker/storage/flusher.h"
 #include "broker/storage/log.h"
 
 namespace millrace::replication {
@@ -32,15 +33,6 @@ class PartitionListener {
   virtual ~PartitionListener() = default;
   // The log end, the high watermark or the flushed offset moved, or leadership or the log's health changed.
   virtual void on_progress(const Partition& partition) = 0;
-};
-
-// What a partition asks of the thread that flushes: run begin_flush, storage::run_flush, end_flush soon, once for all
-// that asked meanwhile. Any thread, the partition's mutex not held. A flusher holds no partition alive for longer than
-// a flush.
-class FlushScheduler {
- public:
-  virtual ~FlushScheduler() = default;
-  virtual void flush_soon(std::shared_ptr<Partition> partition) = 0;
 };
 
 enum class Acks : int8_t { none = 0, leader = 1, all = -1 };
@@ -63,13 +55,17 @@ struct Appended {
   bool acknowledged = false;  // already: nothing to wait for
 };
 
+// Counters by which a parked fetch decides, without a lock, whether it is worth running again.
+struct PartitionVersion {
+  uint64_t changes = 0;         // while it is the same, reading again gives the same
+  uint64_t states = 0;          // leadership, the log start or the log's health changed, or the partition went away
+  uint64_t readable_bytes = 0;  // its growth is how many bytes came below the high watermark
+};
+
 struct FetchResult {
   PartitionOffsets offsets;
   storage::ReadInfo read;
-  // Partition::change_count() and readable_bytes() at this read: as long as the first is the same, reading again gives
-  // the same; the difference of the second is how many bytes became readable since.
-  uint64_t change_count = 0;
-  uint64_t readable_bytes = 0;
+  PartitionVersion version;  // at this read
 };
 
 // What a partition's configuration means to its replica here.
@@ -84,20 +80,22 @@ struct PartitionOptions {
   BrokerId self;
   PartitionConfig config;
   PartitionListener* listener = nullptr;  // may be null; outlives the partition
-  FlushScheduler* flusher = nullptr;      // may be null: then nothing may ask for flush.messages or flush.ms
+  storage::Flusher* flusher = nullptr;    // outlives the partition
+  Clock* clock = nullptr;
 };
 
 // One replica of a partition on this broker: its log and, as leader, the high watermark. Thread-safe; one mutex, held
-// for memory work and page-cache reads and writes, never for a flush. Owned by PartitionManager through shared_ptr, so
-// that a request may outlive deletion. Never takes another lock while it holds its own, except inside io.
+// for memory work and page-cache reads and writes, never for a flush or the check of a batch. Owned by PartitionManager
+// through shared_ptr, so that a request may outlive deletion. Never takes another lock while it holds its own, except
+// inside io.
 //
 // Errors beside Log's, of all operations: unknown_topic_or_partition once deleted or closed; not_leader;
 // fenced_leader_epoch or unknown_leader_epoch where `expected` (the epoch the client believes in; kNoLeaderEpoch: any)
 // is older or newer than ours.
-class Partition : public std::enable_shared_from_this<Partition> {
+class Partition final : public storage::Flushable, public std::enable_shared_from_this<Partition> {
  public:
   Partition(PartitionOptions options, std::unique_ptr<storage::Log> log);
-  ~Partition();
+  ~Partition() override;
 
   const TopicPartition& id() const { return id_; }
   const Uuid& topic_id() const { return topic_id_; }
@@ -114,29 +112,28 @@ class Partition : public std::enable_shared_from_this<Partition> {
   // between the high watermark and the log end.
   Result<FetchResult> fetch(Offset from, size_t bytes_max, bool at_least_one, Isolation isolation,
                             LeaderEpoch expected);
-  // See FetchResult. Take no lock; for deciding whether a parked fetch is worth running again.
-  uint64_t change_count() const { return change_count_.load(std::memory_order_acquire); }
-  uint64_t readable_bytes() const { return readable_bytes_.load(std::memory_order_acquire); }
+  PartitionVersion version() const;  // takes no lock
 
   Result<PartitionOffsets> offsets(LeaderEpoch expected = kNoLeaderEpoch) const;
   Result<std::optional<storage::TimestampOffset>> find_by_timestamp(Timestamp time, Isolation isolation,
                                                                     LeaderEpoch expected);
   Result<std::optional<storage::TimestampOffset>> find_max_timestamp(Isolation isolation, LeaderEpoch expected);
   Result<storage::EpochEndOffset> end_offset_for_epoch(LeaderEpoch epoch, LeaderEpoch expected) const;
-  // The epoch that holds `at`, for answers that name an offset; kNoLeaderEpoch when unknown.
+  LeaderEpoch epoch_at(Offset at) const;  // that holds `at`, for answers that name an offset; kNoLeaderEpoch: unknown
   LeaderEpoch leader_epoch() const;
   BrokerId leader() const;
   uint64_t size_bytes() const;
   bool is_offline() const;  // its log failed and answers storage_offline
 
+  Result<PartitionOffsets> offsets_of_log() const;  // whoever leads
+
   // From the cluster image, by PartitionManager.
   void set_state(const metadata::PartitionImage& state);
   void set_config(const PartitionConfig& config);
 
-  // Group commit, by the flushing thread; see storage::Log. An empty plan when there is nothing to do.
-  storage::FlushPlan begin_flush();
-  void end_flush(const storage::FlushPlan& plan, const Status& outcome);
-  std::optional<TimePoint> flush_due() const;
+  // storage::Flushable, on a flusher's thread.
+  storage::FlushPlan begin_flush() override;
+  void end_flush(const storage::FlushPlan& plan, const Status& outcome) override;
 
   // By PartitionManager's background work. The files named may be removed after file.delete.delay.ms.
   Result<storage::Log::RetentionWork> enforce_retention();
@@ -148,26 +145,36 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void abandon();
 
  private:
+  Status check_appendable(Acks acks) const REQUIRES(mutex_);
   Status check_readable(LeaderEpoch expected) const REQUIRES(mutex_);
   PartitionOffsets offsets_locked() const REQUIRES(mutex_);
   Offset read_limit(Isolation isolation) const REQUIRES(mutex_);
   void advance_high_watermark() REQUIRES(mutex_);
   void changed() REQUIRES(mutex_);
+  void state_changed() REQUIRES(mutex_);
   void notify() const EXCLUDES(mutex_);
+  // What the flusher is to be asked for once the mutex is released.
+  struct FlushRequest {
+    bool now = false;
+    std::optional<TimePoint> by;
+  };
+  FlushRequest flush_request(bool now) REQUIRES(mutex_);
+  void ask_flusher(const FlushRequest& request) EXCLUDES(mutex_);
 
   const TopicPartition id_;
   const Uuid topic_id_;
   const BrokerId self_;
   const bool is_internal_;
   PartitionListener* const listener_;
-  FlushScheduler* const flusher_;
+  storage::Flusher& flusher_;
+  Clock& clock_;
 
   mutable Mutex mutex_;                                   // innermost
   std::unique_ptr<storage::Log> log_ GUARDED_BY(mutex_);  // null once closed or abandoned
   PartitionConfig config_ GUARDED_BY(mutex_);
   metadata::PartitionImage state_ GUARDED_BY(mutex_);
   Offset high_watermark_ GUARDED_BY(mutex_){0};
-  bool flush_failed_ GUARDED_BY(mutex_) = false;
+  bool flush_asked_ GUARDED_BY(mutex_) = false;  // of the flusher, by flush.ms, and not begun
 
   // How many bytes lie below an offset that the high watermark has not passed yet, oldest first.
   struct Mark {
@@ -177,7 +184,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   std::deque<Mark> marks_ GUARDED_BY(mutex_);
   uint64_t appended_bytes_ GUARDED_BY(mutex_) = 0;
 
-  std::atomic<uint64_t> change_count_{0};
+  // Written under the mutex.
+  std::atomic<uint64_t> changes_{0};
+  std::atomic<uint64_t> states_{0};
   std::atomic<uint64_t> readable_bytes_{0};
 };
 

@@ -1,33 +1,34 @@
 #pragma once
 
-#include <atomic>
-#include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "broker/base/clock.h"
-#include "broker/base/mutex.h"
 #include "broker/base/result.h"
 #include "broker/io/event_loop.h"
 #include "broker/io/file_system.h"
 #include "broker/metadata/cluster_image.h"
+#include "broker/metadata/topic_config.h"
 #include "broker/replication/partition.h"
-#include "broker/replication/partition_table.h"
+#include "broker/storage/log_dir.h"
+#include "broker/storage/storage_metrics.h"
 
 namespace millrace::replication {
 
+// All of it is borrowed and outlives the manager.
 struct PartitionManagerOptions {
   io::FileSystem* fs = nullptr;
   Clock* clock = nullptr;
   io::EventLoop* background = nullptr;  // runs retention, deletion and checkpoints; a loop of its own, for it does I/O
-  BrokerId self;
-  std::string log_directory;
-  ConfigValues node_config;               // normalized static properties of this broker
+  storage::LogDir* dir = nullptr;
+  storage::Flusher* flusher = nullptr;
+  storage::FileCache* files = nullptr;
+  storage::StorageMetrics* metrics = nullptr;
+  metadata::BrokerConfigView config;      // names this broker, too
   PartitionListener* listener = nullptr;  // told of every partition's progress; may be null
-  size_t open_threads = 2;                // at start-up
+  size_t threads = 2;                     // that open and close logs, at start-up and at the end; 1: the caller's own
 };
 
 // The partitions that this broker has replicas of: opened from the image at start-up, then kept equal to it. Lookups
@@ -36,10 +37,9 @@ struct PartitionManagerOptions {
 class PartitionManager {
  public:
   // Opens the log of every partition that `image` places here; what the directory holds beyond them is renamed to
-  // *-stray with a warning, never deleted. Errors: those of storage::LogDir and Log::open; in_use when another process
-  // has the directory.
-  static Result<std::unique_ptr<PartitionManager>> open(PartitionManagerOptions options,
-                                                        std::shared_ptr<const metadata::ClusterImage> image);
+  // *-stray with a warning, never deleted. A log that cannot be opened is no error: see apply(). Errors: those of the
+  // file system.
+  static Result<std::unique_ptr<PartitionManager>> open(PartitionManagerOptions options, metadata::ImagePointer image);
   ~PartitionManager();
 
   std::shared_ptr<Partition> find(std::string_view topic, PartitionIndex partition) const;
@@ -47,17 +47,16 @@ class PartitionManager {
   std::vector<std::shared_ptr<Partition>> all() const;  // sorted by topic and partition
 
   // Makes partitions, logs, configuration and leadership here equal to `image`. A partition whose log cannot be opened
-  // is absent (requests answer unknown_topic_or_partition) and is tried again at the next image; it is logged.
-  void apply(std::shared_ptr<const metadata::ClusterImage> image);
+  // is absent from find() and is tried again at the next image; it is logged.
+  void apply(metadata::ImagePointer image);
 
-  // Begins retention, checkpoints and flushes by time on the background loop.
+  // Begins retention, checkpoints and removal of deleted logs on the background loop.
   void start();
   // Stops background work, flushes everything, leaves the marker of a clean stop. The background loop runs nothing of
   // ours any more (it has been stopped, or this is its thread). Appends answer unknown_topic_or_partition from here on.
   Status close();
 
-  const std::string& log_directory() const;
-  Uuid directory_id() const;
+  const storage::LogDir& directory() const;
 
  private:
   struct State;

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "broker/base/mutex.h"
+#include "broker/replication/partition_manager.h"
+#include "broker/replication/partition_table.h"
+
+namespace millrace::replication {
+
+inline constexpr std::string_view kDeletedSuffix = "-delete";
+inline constexpr std::string_view kStraySuffix = "-stray";
+
+// A partition that has to get its log.
+struct Opening {
+  TopicPartition id;
+  Uuid topic_id;
+  PartitionConfig config;
+  metadata::PartitionImage state;
+  // What the last stop left; for a log that is new now, nothing.
+  bool clean = false;
+  Offset recovery_point{0};
+  Offset log_start{0};
+};
+
+// What PartitionManager is made of. apply()'s thread and the background loop both work on it: what is not marked
+// otherwise is constant after open() or thread-safe itself.
+struct PartitionManager::State {
+  explicit State(PartitionManagerOptions given) : options(std::move(given)) {}
+
+  PartitionManagerOptions options;
+  PartitionTable table;
+  std::atomic<bool> stopping{false};
+
+  // Held while a checkpoint file is written, so that two threads do not write one; no other lock is taken under it but
+  // partitions'.
+  Mutex checkpoint_mutex;
+
+  // apply()'s thread only.
+  metadata::ImagePointer image;
+  std::map<TopicPartition, Opening> missing;  // whose log could not be opened
+
+  bool is_here(const metadata::PartitionImage& partition) const;
+  std::string path_of(const TopicPartition& id) const;
+
+  // partition_manager_open.cc
+  Status set_strays_aside();
+  void open_all(std::vector<Opening> openings);
+  Result<std::shared_ptr<Partition>> open_one(const Opening& opening);
+  Status set_aside(const std::string& name);
+  void remove_partition(const std::shared_ptr<Partition>& partition);
+
+  // partition_manager_background.cc
+  void write_checkpoints();  // both; any thread
+  void write_recovery_points() EXCLUDES(checkpoint_mutex);
+  void write_log_starts() EXCLUDES(checkpoint_mutex);
+  void remove_later(std::vector<std::string> paths, int64_t delay_ms);  // any thread
+  // On the background loop.
+  void schedule_retention();
+  void schedule_recovery_checkpoint();
+  void schedule_log_start_checkpoint();
+  void enforce_retention();
+  void remove_left_over();
+};
+
+// Runs `work` for each index below `count` on up to `threads` threads and returns when all are done.
+void run_parallel(size_t threads, size_t count, const std::function<void(size_t)>& work);
+
+}  // namespace millrace::replication

@@ -1,0 +1,98 @@
+// Partition: what consumers ask of it.
+
+#include <algorithm>
+#include <utility>
+
+#include "broker/replication/partition.h"
+
+namespace millrace::replication {
+
+Status Partition::check_readable(LeaderEpoch expected) const {
+  if (log_ == nullptr) return Errc::unknown_topic_or_partition;
+  if (expected != kNoLeaderEpoch && expected < state_.leader_epoch) return Errc::fenced_leader_epoch;
+  if (expected != kNoLeaderEpoch && expected > state_.leader_epoch) return Errc::unknown_leader_epoch;
+  if (state_.leader != self_) return Errc::not_leader;
+  return ok();
+}
+
+PartitionOffsets Partition::offsets_locked() const {
+  return {.log_start = log_->log_start(),
+          .high_watermark = high_watermark_,
+          .last_stable = read_limit(Isolation::read_committed),
+          .log_end = log_->log_end(),
+          .flushed = log_->flushed_offset()};
+}
+
+// Without transactions every record below the high watermark is stable.
+Offset Partition::read_limit(Isolation) const { return high_watermark_; }
+
+Result<FetchResult> Partition::fetch(Offset from, size_t bytes_max, bool at_least_one, Isolation isolation,
+                                     LeaderEpoch expected) {
+  MutexLock lock(mutex_);
+  TRY(check_readable(expected));
+  if (from < log_->log_start() || from > log_->log_end()) return Errc::offset_out_of_range;
+  FetchResult result{.offsets = offsets_locked(), .read = {}, .version = version()};
+  const Offset below = read_limit(isolation);
+  if (from >= below || (bytes_max == 0 && !at_least_one)) return result;
+  TRY_ASSIGN(result.read, log_->read(from, {.below = below, .bytes_max = bytes_max, .at_least_one = at_least_one}));
+  return result;
+}
+
+Result<PartitionOffsets> Partition::offsets(LeaderEpoch expected) const {
+  MutexLock lock(mutex_);
+  TRY(check_readable(expected));
+  return offsets_locked();
+}
+
+Result<PartitionOffsets> Partition::offsets_of_log() const {
+  MutexLock lock(mutex_);
+  if (log_ == nullptr) return Errc::unknown_topic_or_partition;
+  return offsets_locked();
+}
+
+Result<std::optional<storage::TimestampOffset>> Partition::find_by_timestamp(Timestamp time, Isolation isolation,
+                                                                             LeaderEpoch expected) {
+  MutexLock lock(mutex_);
+  TRY(check_readable(expected));
+  return log_->find_by_timestamp(time, read_limit(isolation));
+}
+
+Result<std::optional<storage::TimestampOffset>> Partition::find_max_timestamp(Isolation isolation,
+                                                                              LeaderEpoch expected) {
+  MutexLock lock(mutex_);
+  TRY(check_readable(expected));
+  return log_->find_max_timestamp(read_limit(isolation));
+}
+
+Result<storage::EpochEndOffset> Partition::end_offset_for_epoch(LeaderEpoch epoch, LeaderEpoch expected) const {
+  MutexLock lock(mutex_);
+  TRY(check_readable(expected));
+  return log_->end_offset_for_epoch(epoch);
+}
+
+LeaderEpoch Partition::epoch_at(Offset at) const {
+  MutexLock lock(mutex_);
+  return log_ == nullptr ? kNoLeaderEpoch : log_->epoch_at(at);
+}
+
+LeaderEpoch Partition::leader_epoch() const {
+  MutexLock lock(mutex_);
+  return state_.leader_epoch;
+}
+
+BrokerId Partition::leader() const {
+  MutexLock lock(mutex_);
+  return state_.leader;
+}
+
+uint64_t Partition::size_bytes() const {
+  MutexLock lock(mutex_);
+  return log_ == nullptr ? 0 : log_->size_bytes();
+}
+
+bool Partition::is_offline() const {
+  MutexLock lock(mutex_);
+  return log_ != nullptr && log_->is_offline();
+}
+
+}  // namespace millrace::replication
