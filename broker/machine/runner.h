@@ -18,7 +18,7 @@ struct RunnerOptions {
   Offset next{0};  // offset that the next record of the log gets: the runner is the log's only writer
   // Called after a batch was applied; what it returns runs once that batch is committed, before its replies: the place
   // to publish a snapshot of the state. May be empty.
-  std::function<std::function<void()>(const State&)> publication;
+  std::function<std::function<void()>(State&)> publication;
   // An append failed: the state is ahead of the log. Every waiting command has been answered with the error, later ones
   // are until restart() brings a state that was replayed again. Called once per failure, may hand the work on to
   // another thread. May be empty.
@@ -75,7 +75,7 @@ class Runner {
       if (failed_hook) failed_hook(error);
     }
     State state;
-    std::function<std::function<void()>(const State&)> publish;
+    std::function<std::function<void()>(State&)> publish;
     std::function<void(const Error&)> failed_hook;
   };
 

@@ -18,8 +18,8 @@ namespace millrace::metadata {
 // codes of them.
 
 // ---- topics
-inline constexpr int32_t kDefaultCount = -1;        // Kafka's "take the broker's default" for partitions and replicas
-inline constexpr int32_t kPartitionsMax = 100'000;  // of one topic, so that one request cannot exhaust memory
+inline constexpr int32_t kPartitionsPerCommandMax = 10'000;  // created by one command, so that its records fit a batch
+inline constexpr int32_t kDefaultCount = -1;  // Kafka's "take the broker's default" for partitions and replicas
 
 struct NewTopic {
   std::string name;

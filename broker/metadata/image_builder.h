@@ -18,6 +18,8 @@ class ImageBuilder {
  public:
   ImageBuilder();
   explicit ImageBuilder(ImagePointer base);
+  ImageBuilder(ImageBuilder&&) = default;
+  ImageBuilder& operator=(ImageBuilder&&) = default;
 
   // Records were decided by this controller or read from its log, so one that does not fit (a partition of an unknown
   // topic) is a bug: ENSURE.
@@ -28,6 +30,8 @@ class ImageBuilder {
   // For replay: malformed or unsupported_version when the bytes are no record of ours, corrupt when it does not fit.
   Status apply_encoded(Offset offset, BytesView value);
 
+  // Who leads the controllers; not a record of the log.
+  void set_controller(BrokerId id) { own_image().controller = id; }
   const ClusterImage& current() const { return *image_; }
   ImagePointer image();
 
@@ -44,6 +48,7 @@ class ImageBuilder {
   Status change(const RemoveTopicRecord& record);
   Status change(const ConfigRecord& record);
   Status change(const ProducerIdsRecord& record);
+  ClusterImage& own_image();
   void own_maps();
   TopicImage* own_topic(const Uuid& id);  // null when unknown
 
