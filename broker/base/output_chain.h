@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -25,16 +27,51 @@ class OutputChain {
   }
   void append(OutputChain other) {
     size_ += other.size_;
-    for (Piece& piece : other.pieces_) pieces_.push_back(std::move(piece));
+    for (Piece& piece : other.pieces()) pieces_.push_back(std::move(piece));
+  }
+
+  // Forgets the first `bytes` of it: they were sent.
+  void remove_front(size_t bytes) {
+    ENSURE(bytes <= size_);
+    size_ -= bytes;
+    while (bytes != 0) {
+      Piece& piece = pieces_[first_];
+      const size_t taken = cut_front(piece, bytes);
+      bytes -= taken;
+      if (piece_size(piece) == 0) {
+        piece = Bytes{};  // what was sent is released at once
+        ++first_;
+      }
+    }
+    if (first_ == pieces_.size()) {
+      pieces_.clear();
+      first_ = 0;
+    }
   }
 
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  std::vector<Piece>& pieces() { return pieces_; }
-  const std::vector<Piece>& pieces() const { return pieces_; }
+  std::span<Piece> pieces() { return std::span(pieces_).subspan(first_); }
+  std::span<const Piece> pieces() const { return std::span(pieces_).subspan(first_); }
+
+  static size_t piece_size(const Piece& piece) {
+    return std::holds_alternative<Bytes>(piece) ? std::get<Bytes>(piece).size() : std::get<SourceRange>(piece).size;
+  }
 
  private:
+  static size_t cut_front(Piece& piece, size_t bytes) {
+    const size_t taken = bytes < piece_size(piece) ? bytes : piece_size(piece);
+    if (auto* memory = std::get_if<Bytes>(&piece)) {
+      *memory = memory->slice(taken, memory->size() - taken);
+    } else {
+      std::get<SourceRange>(piece).position += taken;
+      std::get<SourceRange>(piece).size -= taken;
+    }
+    return taken;
+  }
+
   std::vector<Piece> pieces_;
+  size_t first_ = 0;  // pieces before it were sent
   size_t size_ = 0;  // bytes
 };
 
