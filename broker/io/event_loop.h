@@ -9,7 +9,7 @@ namespace millrace::io {
 
 using TimerId = uint64_t;
 
-// One thread that runs what it is given, in order, until stopped: a reactor. io/posix: epoll through Asio; io/sim:
+// One thread that runs what it is given, in order, until stopped: a reactor. io/posix: epoll; io/sim:
 // virtual time, one loop at a time, seeded order between loops.
 class EventLoop {
  public:
