@@ -6,6 +6,7 @@
 # makes the library `broker_storage` of the calling folder's sources, the test program `broker_storage_test`, and two checks:
 # `layering.broker/storage` fails for an include that is not reachable through DEPS, naming file and line; `headers_broker_storage`
 # (target, not a test) compiles every header alone. DEPS are folders: `io` means the same tree, `broker/io` names the tree.
+# TEST_DEPS are folders that only *_test.cc and *_test_support.h may include and link, such as io/sim.
 # LIBS are outside packages, which are passed on to the tests and to what depends on this folder.
 # HEADER_ONLY folders have no SRCS.
 
@@ -23,7 +24,7 @@ millrace_precompiled(pch_test ${millrace_std_headers} <gtest/gtest.h>)
 target_link_libraries(pch_test PRIVATE GTest::gtest)
 
 function(millrace_library tree folder)
-  cmake_parse_arguments(PARSE_ARGV 2 ARG "" "" "SRCS;TESTS;DEPS;LIBS;TEST_LIBS;TEST_DATA")
+  cmake_parse_arguments(PARSE_ARGV 2 ARG "" "" "SRCS;TESTS;DEPS;LIBS;TEST_DEPS;TEST_LIBS;TEST_DATA")
   string(REPLACE "/" "_" suffix ${folder})
   set(target ${tree}_${suffix})
 
@@ -43,6 +44,20 @@ function(millrace_library tree folder)
     list(APPEND reachable ${closure})
   endforeach()
   list(REMOVE_DUPLICATES reachable)
+  set(test_reachable "")
+  set(test_links "")
+  foreach(dep IN LISTS ARG_TEST_DEPS)
+    if(NOT dep MATCHES "^(broker|operator)/")
+      set(dep ${tree}/${dep})
+    endif()
+    string(REPLACE "/" "_" dep_target ${dep})
+    list(APPEND test_links ${dep_target})
+    get_property(closure GLOBAL PROPERTY millrace_reachable_${dep_target})
+    if(NOT closure)
+      message(FATAL_ERROR "${tree}/${folder}: TEST_DEPS names ${dep}, which is not declared before it")
+    endif()
+    list(APPEND test_reachable ${closure})
+  endforeach()
   set_property(GLOBAL PROPERTY millrace_reachable_${target} ${reachable})
 
   if(ARG_SRCS)
@@ -58,7 +73,7 @@ function(millrace_library tree folder)
 
   if(ARG_TESTS)
     add_executable(${target}_test ${ARG_TESTS})
-    target_link_libraries(${target}_test PRIVATE ${target} ${ARG_TEST_LIBS} GTest::gtest GTest::gmock GTest::gtest_main)
+    target_link_libraries(${target}_test PRIVATE ${target} ${test_links} ${ARG_TEST_LIBS} GTest::gtest GTest::gmock GTest::gtest_main)
     target_compile_definitions(${target}_test PRIVATE MILLRACE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     target_precompile_headers(${target}_test REUSE_FROM pch_test)
     set_target_properties(${target}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
@@ -67,7 +82,8 @@ function(millrace_library tree folder)
   endif()
 
   add_test(NAME layering.${tree}/${folder}
-           COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/cmake/check_layering.py ${CMAKE_SOURCE_DIR} ${tree}/${folder} ${reachable})
+           COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/cmake/check_layering.py ${CMAKE_SOURCE_DIR} ${tree}/${folder} ${reachable}
+                   --tests ${test_reachable})
   set_tests_properties(layering.${tree}/${folder} PROPERTIES LABELS layering)
 
   # Every header alone, without the precompiled ones.
@@ -81,7 +97,7 @@ function(millrace_library tree folder)
   endforeach()
   if(alone)
     add_library(headers_${target} OBJECT EXCLUDE_FROM_ALL ${alone})
-    target_link_libraries(headers_${target} PRIVATE ${target})
+    target_link_libraries(headers_${target} PRIVATE ${target} ${test_links})
     set_property(GLOBAL APPEND PROPERTY millrace_header_targets headers_${target})
   endif()
 endfunction()

@@ -1,21 +1,26 @@
 #!/usr/bin/env python3
 """Fails, naming file and line, when a folder includes one that it may not reach.
 
-usage: check_layering.py TOP FOLDER REACHABLE...   (folders as in `broker/storage`; REACHABLE holds FOLDER itself)
+usage: check_layering.py TOP FOLDER REACHABLE... [--tests REACHABLE...]
+(folders as in `broker/storage`; REACHABLE holds FOLDER itself; what follows --tests only *_test.cc and *_test_support.h may include)
 """
 import pathlib
 import re
 import sys
 
-top, folder, reachable = pathlib.Path(sys.argv[1]), sys.argv[2], set(sys.argv[2:])
+arguments, _, test_arguments = " ".join(sys.argv[2:]).partition(" --tests")
+folder, reachable = sys.argv[2], set(arguments.split())
+reachable_by_tests = reachable | set(test_arguments.split())
+top = pathlib.Path(sys.argv[1])
 include = re.compile(r'\s*#\s*include\s+"((?:broker|operator)/[^"]+)/[^"/]+"')
 problems = []
 for file in sorted((top / folder).iterdir()):
     if file.suffix not in (".h", ".cc"):
         continue
+    is_test = file.name.endswith(("_test.cc", "_test_support.h"))
     for number, line in enumerate(file.read_text().splitlines(), 1):
         match = include.match(line)
-        if match and match[1] not in reachable:
+        if match and match[1] not in (reachable_by_tests if is_test else reachable):
             problems.append(f"{file.relative_to(top)}:{number}: includes {match[1]}/, which {folder} does not reach through its DEPS")
 print("\n".join(problems) if problems else f"{folder}: all includes are within its DEPS")
 sys.exit(bool(problems))
