@@ -1,0 +1,89 @@
+#include "broker/replication/partition_table.h"
+
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "broker/replication/replication_test_support.h"
+
+namespace millrace::replication {
+namespace {
+
+class PartitionTableTest : public ::testing::Test {
+ protected:
+  std::shared_ptr<Partition> make(const std::string& topic, const Uuid& id, int32_t index) {
+    return std::make_shared<Partition>(PartitionOptions{.id = {topic, PartitionIndex{index}},
+                                                        .topic_id = id,
+                                                        .self = BrokerId{1},
+                                                        .config = {},
+                                                        .flusher = &machine_.flusher,
+                                                        .clock = &machine_.clock},
+                                       nullptr);
+  }
+  testing::Machine machine_;
+  PartitionTable table_;
+  const Uuid first_ = Uuid::from_random(1, 1);
+  const Uuid second_ = Uuid::from_random(2, 2);
+};
+
+TEST_F(PartitionTableTest, partitions_are_found_by_name_and_by_id) {
+  const auto partition = make("t", first_, 3);
+  table_.insert(partition);
+  EXPECT_EQ(table_.find("t", PartitionIndex{3}), partition);
+  EXPECT_EQ(table_.find(first_, PartitionIndex{3}), partition);
+  EXPECT_EQ(table_.find("t", PartitionIndex{2}), nullptr);
+  EXPECT_EQ(table_.find("t", PartitionIndex{4}), nullptr);
+  EXPECT_EQ(table_.find("t", PartitionIndex{-1}), nullptr);
+}
+
+TEST_F(PartitionTableTest, a_newer_topic_takes_over_the_name_and_the_older_one_leaves_quietly) {
+  const auto old_one = make("t", first_, 0);
+  const auto new_one = make("t", second_, 0);
+  table_.insert(old_one);
+  table_.insert(new_one);
+  EXPECT_EQ(table_.find("t", PartitionIndex{0}), new_one);
+  EXPECT_EQ(table_.find(first_, PartitionIndex{0}), old_one);
+  table_.erase(*old_one);
+  EXPECT_EQ(table_.find("t", PartitionIndex{0}), new_one);
+  EXPECT_EQ(table_.find(first_, PartitionIndex{0}), nullptr);
+  table_.erase(*new_one);
+  EXPECT_EQ(table_.find("t", PartitionIndex{0}), nullptr);
+  EXPECT_EQ(table_.size(), 0u);
+}
+
+TEST_F(PartitionTableTest, all_are_listed_in_order) {
+  table_.insert(make("b", first_, 1));
+  table_.insert(make("b", first_, 0));
+  table_.insert(make("a", second_, 0));
+  std::vector<TopicPartition> ids;
+  for (const auto& partition : table_.all()) ids.push_back(partition->id());
+  EXPECT_EQ(
+      ids, (std::vector<TopicPartition>{{"a", PartitionIndex{0}}, {"b", PartitionIndex{0}}, {"b", PartitionIndex{1}}}));
+}
+
+TEST_F(PartitionTableTest, readers_and_a_writer_may_meet) {
+  const auto stays = make("stays", first_, 0);
+  table_.insert(stays);
+  std::atomic<bool> done{false};
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 4; ++i) {
+    readers.emplace_back([&] {
+      while (!done) {
+        if (table_.find("stays", PartitionIndex{0}) != stays) wrong.fetch_add(1);
+        static_cast<void>(table_.find("comes", PartitionIndex{0}));
+      }
+    });
+  }
+  for (int i = 0; i < 1000; ++i) {
+    const auto comes = make("comes", second_, i % 5);
+    table_.insert(comes);
+    table_.erase(*comes);
+  }
+  done = true;
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(wrong.load(), 0);
+}
+
+}  // namespace
+}  // namespace millrace::replication
