@@ -1,0 +1,184 @@
+#include "broker/metadata/controller.h"
+
+#include <deque>
+#include <random>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "broker/metadata/test_cluster.h"
+
+namespace millrace::metadata {
+namespace {
+
+struct StillClock final : Clock {
+  TimePoint now() const override { return TimePoint{}; }
+  Timestamp wall_ms() const override { return 0; }
+};
+
+struct MemoryLog final : machine::LogWriter {
+  bool broken = false;
+  bool inline_commit = true;
+  std::vector<machine::Record> records;  // durable
+  std::deque<std::function<void()>> pending;
+
+  void append(std::vector<machine::Record> batch, Committed committed) override {
+    auto settle = [this, batch = std::move(batch), committed = std::move(committed)] {
+      if (broken) return committed(Error{Errc::disk_full, "metadata log"});
+      records.insert(records.end(), batch.begin(), batch.end());
+      committed(Offset{static_cast<int64_t>(records.size()) - 1});
+    };
+    if (inline_commit) return settle();
+    pending.push_back(std::move(settle));
+  }
+  void commit_all() {
+    while (!pending.empty()) {
+      auto settle = std::move(pending.front());
+      pending.pop_front();
+      settle();
+    }
+  }
+  ImageBuilder replay() const {
+    ImageBuilder builder;
+    for (size_t i = 0; i < records.size(); ++i) builder.apply(Offset{static_cast<int64_t>(i)}, records[i]);
+    return builder;
+  }
+};
+
+struct ControllerTest : testing::Test {
+  StillClock clock;
+  MemoryLog log;
+  TestCluster words;  // for its configuration and ids
+  ImageStore images;
+  std::vector<std::string> events;
+  std::unique_ptr<LocalController> controller;
+
+  void start() {
+    controller = LocalController::start({.log = &log,
+                                         .clock = &clock,
+                                         .images = &images,
+                                         .config = words.context().config,
+                                         .new_uuid = [this] { return words.uuid(); },
+                                         .recovered = log.replay(),
+                                         .on_failed = [this](const Error&) { events.push_back("failed"); }});
+  }
+  void bring_up() {
+    start();
+    controller->initialize("cluster", [](Result<Unit> done) { EXPECT_TRUE(done); });
+    controller->register_broker(words.registration(0), [](Result<RegisterBrokerReply> done) { EXPECT_TRUE(done); });
+  }
+  void create(std::string name) {
+    controller->create_topics({{{.name = name}}}, [this, name](Result<CreateTopicsReply> reply) {
+      if (!reply) return events.push_back(name + ": " + reply.error().to_string());
+      const auto& created = reply->topics.front().second;
+      events.push_back(name + (created ? " created" : ": " + created.error().to_string()));
+    });
+  }
+  std::vector<std::string> seen() { return std::exchange(events, {}); }
+};
+using Events = std::vector<std::string>;
+
+TEST_F(ControllerTest, subscribers_see_the_image_before_the_command_is_answered) {
+  images.subscribe([this](const ImagePointer& before, const ImagePointer& now) {
+    EXPECT_EQ(images.load(), now);
+    for (const TopicChange& change : TopicChanges::between(*before, *now)) events.push_back("open " + change.now->name);
+  });
+  bring_up();
+  create("t");
+  EXPECT_EQ(seen(), Events({"open t", "t created"}));
+  EXPECT_EQ(images.load()->controller, BrokerId{0});
+  EXPECT_EQ(images.load()->cluster_id, "cluster");
+}
+
+TEST_F(ControllerTest, nothing_is_published_or_answered_before_it_is_in_the_log) {
+  bring_up();
+  log.inline_commit = false;
+  create("t");
+  create("t");
+  EXPECT_EQ(seen(), Events{});
+  EXPECT_EQ(images.load()->find_topic("t"), nullptr);
+  log.commit_all();
+  EXPECT_EQ(seen(), Events({"t created", "t: topic t: topic already exists"}));
+}
+
+TEST_F(ControllerTest, after_a_failed_log_the_replayed_state_counts_and_commands_work_again) {
+  bring_up();
+  create("kept");
+  log.inline_commit = false;
+  create("lost");
+  create("lost");
+  log.broken = true;
+  log.commit_all();
+  create("refused");
+  EXPECT_EQ(seen(), Events({"kept created", "lost: metadata log: no space left on device",
+                            "lost: metadata log: no space left on device", "failed",
+                            "refused: metadata log: no space left on device"}));
+  log.broken = false;
+  log.inline_commit = true;
+  controller->restart(log.replay());
+  create("lost");
+  EXPECT_EQ(seen(), Events{"lost created"});
+  EXPECT_NE(images.load()->find_topic("kept"), nullptr);
+}
+
+TEST_F(ControllerTest, a_restart_publishes_a_command_whose_outcome_was_unknown) {
+  bring_up();
+  log.broken = true;
+  create("t");
+  seen();
+  // The write had reached the disk although it was reported as failed.
+  TestCluster other(0);
+  ImageBuilder recovered = log.replay();
+  recovered.apply(recovered.current().applied.next(), MetadataRecord(TopicRecord{other.uuid(), "t"}));
+  controller->restart(std::move(recovered));
+  EXPECT_NE(images.load()->find_topic("t"), nullptr);
+}
+
+TEST_F(ControllerTest, a_second_start_finds_everything_and_gives_out_new_producer_ids) {
+  bring_up();
+  create("t");
+  int64_t first = -1;
+  controller->allocate_producer_ids({BrokerId{0}},
+                                    [&](Result<ProducerIdBlock> block) { first = block->first.value(); });
+  const ImagePointer before = images.load();
+  seen();
+  controller.reset();
+  start();
+  EXPECT_TRUE(*images.load() == *before);
+  controller->allocate_producer_ids(
+      {BrokerId{0}}, [&](Result<ProducerIdBlock> block) { EXPECT_EQ(block->first.value(), first + 1000); });
+  controller->initialize("other", [this](Result<Unit> done) { events.push_back(TestCluster::words(done)); });
+  controller->ensure_offsets_topic([this](Result<int32_t> count) { events.push_back(std::to_string(*count)); });
+  EXPECT_EQ(
+      seen(),
+      Events({"the metadata log belongs to cluster cluster, not other: belongs to another cluster or node", "50"}));
+}
+
+TEST_F(ControllerTest, a_stopped_controller_refuses) {
+  bring_up();
+  controller->stop();
+  create("t");
+  EXPECT_EQ(seen().size(), 1u);
+  EXPECT_EQ(log.replay().current().find_topic("t"), nullptr);
+}
+
+TEST_F(ControllerTest, readers_on_other_threads_always_hold_a_whole_image) {
+  bring_up();
+  std::atomic<bool> over{false};
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 2; ++i) {
+    readers.emplace_back([&] {
+      while (!over) {
+        const ImagePointer image = images.load();
+        for (const auto& [name, topic] : image->topics()) ASSERT_EQ(topic->partitions.size(), 1u) << name;
+      }
+    });
+  }
+  for (int i = 0; i < 200; ++i) create("t" + std::to_string(i));
+  over = true;
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(images.load()->topics().size(), 200u);
+}
+
+}  // namespace
+}  // namespace millrace::metadata
