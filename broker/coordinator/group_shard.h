@@ -1,0 +1,75 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "broker/base/mutex.h"
+#include "broker/coordinator/decisions.h"
+#include "broker/coordinator/group_coordinator.h"
+#include "broker/machine/runner.h"
+
+namespace millrace::coordinator {
+
+// What the log's error means to a client that waits for a coordinator.
+GroupErrc errc_of(const Error& error);
+
+// The machine of one partition of __consumer_offsets, with the replies that wait in it and its alarm. Thread-safe. Kept
+// alive by GroupCoordinator, by commands in progress and, weakly, by timers.
+class GroupShard : public std::enable_shared_from_this<GroupShard> {
+ public:
+  template <class Reply>
+  using Done = std::function<void(Reply)>;
+
+  GroupShard(const GroupCoordinatorOptions& options, PartitionIndex partition, Groups groups, Offset next,
+             std::shared_ptr<machine::LogWriter> log);
+  ~GroupShard();
+  void start();  // timers
+
+  void join(JoinCommand command, Done<JoinReply> done);
+  void sync(SyncCommand command, Done<SyncReply> done);
+  void heartbeat(HeartbeatCommand command, Done<GroupErrc> done);
+  void leave(LeaveCommand command, Done<LeaveReply> done);
+  void commit_offsets(CommitCommand command, Done<CommitReply> done);
+  void fetch_offsets(FetchOffsetsCommand command, Done<FetchOffsetsReply> done);
+  void list(ListCommand command, Done<ListReply> done);
+  void describe(std::string group, Done<GroupDescription> done);
+  void remove(std::string group, Done<GroupErrc> done);
+
+  bool failed() const { return runner_.failed(); }
+  // Answers everything that waits with not_coordinator and returns when no thread is in the machine.
+  void stop();
+
+ private:
+  using Pointer = std::shared_ptr<GroupShard>;
+
+  template <class Reply, class Decide, class Fail>
+  void run(Decide decide, Fail fail, Done<Reply> done);
+  void carry_out(Effects effects);
+  void arm(TimePoint at);
+  void ring();
+  void arm_expiry();
+  void expire(std::optional<std::string> after);
+  ReplyToken park(Done<JoinReply> done);
+  ReplyToken park(Done<SyncReply> done);
+  void release(ReplyToken token, JoinReply reply);
+  void release(ReplyToken token, SyncReply reply);
+  void release_all(GroupErrc error);
+
+  const GroupCoordinatorOptions& options_;
+  const PartitionIndex partition_;
+  const std::shared_ptr<machine::LogWriter> log_;
+  const GroupConfig config_;
+
+  Mutex mutex_;  // nothing is called with it held
+  ReplyToken last_token_ GUARDED_BY(mutex_) = 0;
+  std::optional<GroupErrc> closed_ GUARDED_BY(mutex_);  // nothing waits from then on
+  std::unordered_map<ReplyToken, Done<JoinReply>> joins_ GUARDED_BY(mutex_);
+  std::unordered_map<ReplyToken, Done<SyncReply>> syncs_ GUARDED_BY(mutex_);
+  std::optional<TimePoint> armed_ GUARDED_BY(mutex_);
+
+  machine::Runner<Groups> runner_;
+};
+
+}  // namespace millrace::coordinator
