@@ -170,6 +170,8 @@ class Log {
   // Drops [to, end), durably before it returns. The caller then writes the recovery-point checkpoint (flushed_offset()
   // may have gone back) before it appends anything that it wants recovered after a power loss.
   Status truncate_to(Offset to);
+  // Drops everything and goes on at `at`: a follower whose leader no longer has what would come next.
+  Status start_over(Offset at);
 
   // Writes producer snapshot and indexes so that the next open() with clean_shutdown scans nothing. The caller flushes
   // first.
