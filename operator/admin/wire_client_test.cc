@@ -1,0 +1,288 @@
+#include "operator/admin/wire_client.h"
+
+#include <deque>
+#include <functional>
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "broker/base/mutex.h"
+#include "broker/io/posix/epoll_event_loop.h"
+#include "broker/io/posix/epoll_network.h"
+#include "broker/protocol/frame.h"
+#include "broker/protocol/messages/api_versions.h"
+#include "broker/protocol/messages/create_topics.h"
+#include "broker/protocol/messages/delete_topics.h"
+#include "broker/protocol/messages/describe_configs.h"
+#include "broker/protocol/messages/metadata.h"
+#include "broker/protocol/writer.h"
+
+namespace millrace::admin {
+namespace {
+
+using protocol::ApiKey;
+using protocol::ErrorCode;
+
+// A broker that says what the test wrote down, on a loop of its own at a free port of 127.0.0.1.
+class ScriptedBroker {
+ public:
+  ScriptedBroker() : loop_(*io::posix::EpollEventLoop::start("broker")) {
+    listener_ = *network_.listen(
+        *loop_, {"127.0.0.1", 0}, [this]() -> io::EventLoop& { return *loop_; },
+        [this](std::unique_ptr<io::Stream> stream) {
+          streams_.push_back(std::move(stream));
+          ++connections_;
+          read(streams_.size() - 1);
+        });
+  }
+  ~ScriptedBroker() { loop_->stop(); }
+
+  std::string bootstrap() const { return listener_->local().to_string(); }
+  int connections() const { return connections_; }
+  void serve(ApiKey api, int16_t min, int16_t max) { versions_.push_back({api, min, max}); }
+  // Answers requests of `Request` by `answer`; the version is the one that was asked in.
+  template <class Request>
+  void on(std::function<typename Request::Response(const Request&, int16_t version)> answer) {
+    serve(Request::kApiKey, Request::kMinVersion, Request::kMaxVersion);
+    handlers_[static_cast<int16_t>(Request::kApiKey)] = [answer](const Bytes& body, int16_t version,
+                                                                 protocol::Writer& writer) {
+      const auto request = Request::decode(body, version);
+      ASSERT_TRUE(request.has_value()) << request.error().to_string();
+      answer(*request, version).encode(writer, version);
+    };
+  }
+  void close_connections() {
+    loop_->post([this] {
+      for (auto& stream : streams_) stream.reset();
+    });
+  }
+  void answer_nothing() { silent_ = true; }
+  void answer_garbage() { garbage_ = true; }
+
+ private:
+  struct Version {
+    ApiKey api;
+    int16_t min;
+    int16_t max;
+  };
+
+  void read(size_t index) {
+    if (!streams_[index]) return;
+    std::array<std::byte, 4096> piece;
+    for (;;) {
+      const auto got = streams_[index]->read_some(piece);
+      if (!got) {
+        if (got.error().code == Errc::would_block) {
+          streams_[index]->when_readable([this, index] { read(index); });
+        }
+        return;
+      }
+      handle(index, Bytes::copy_of(BytesView(piece.data(), *got)).slice(4, *got - 4));
+    }
+  }
+
+  void handle(size_t index, const Bytes& frame) {
+    const auto request = protocol::decode_request_frame(frame);
+    ASSERT_TRUE(request.has_value());
+    if (silent_) return;
+    protocol::Writer writer;
+    const auto api = static_cast<ApiKey>(request->api);
+    protocol::begin_response(writer, api, request->version, garbage_ ? 77 : request->correlation_id);
+    if (api == ApiKey::api_versions) {
+      protocol::ApiVersionsResponse response;
+      for (const Version& version : versions_) {
+        auto& row = response.api_keys.emplace_back();
+        row.api_key = static_cast<int16_t>(version.api);
+        row.min_version = version.min;
+        row.max_version = version.max;
+      }
+      response.encode(writer, request->version);
+    } else {
+      handlers_.at(request->api)(frame.slice(request->body_at, frame.size() - request->body_at), request->version,
+                                 writer);
+    }
+    OutputChain chain = protocol::finish_frame(writer);
+    while (!chain.empty()) ASSERT_TRUE(streams_[index]->write_some(chain).has_value());
+  }
+
+  std::unique_ptr<io::posix::EpollEventLoop> loop_;
+  io::posix::EpollNetwork network_;
+  std::unique_ptr<io::Listener> listener_;
+  std::deque<std::unique_ptr<io::Stream>> streams_;
+  std::atomic<int> connections_ = 0;
+  std::atomic<bool> silent_ = false;
+  std::atomic<bool> garbage_ = false;
+  std::vector<Version> versions_;
+  std::map<int16_t, std::function<void(const Bytes&, int16_t, protocol::Writer&)>> handlers_;
+};
+
+class WireClientTest : public testing::Test {
+ protected:
+  WireClientTest() : loop_(*io::posix::EpollEventLoop::start("client")) {}
+  ~WireClientTest() override {
+    client_.reset();
+    loop_->stop();
+  }
+  Client& client(Duration timeout = std::chrono::seconds(10)) {
+    if (!client_) {
+      WireConnector connector({.network = &network_, .loop = loop_.get(), .request_timeout = timeout});
+      client_ = *connector.connect(broker_.bootstrap());
+    }
+    return *client_;
+  }
+
+  ScriptedBroker broker_;
+  io::posix::EpollNetwork network_;
+  std::unique_ptr<io::posix::EpollEventLoop> loop_;
+  std::unique_ptr<Client> client_;
+};
+
+protocol::MetadataResponse two_partitions(const protocol::MetadataRequest& request, int16_t) {
+  protocol::MetadataResponse response;
+  response.cluster_id = "c1";
+  response.controller_id = 7;
+  auto& broker = response.brokers.emplace_back();
+  broker.node_id = 7;
+  broker.host = "h";
+  broker.port = 9092;
+  for (const auto& asked : *request.topics) {
+    EXPECT_FALSE(request.allow_auto_topic_creation);
+    auto& topic = response.topics.emplace_back();
+    topic.name = asked.name;
+    if (asked.name != "there") {
+      topic.error_code = protocol::wire(ErrorCode::unknown_topic_or_partition);
+      continue;
+    }
+    for (const int32_t index : {1, 0}) {
+      auto& partition = topic.partitions.emplace_back();
+      partition.partition_index = index;
+      partition.leader_id = 7;
+      partition.replica_nodes = {7};
+      partition.isr_nodes = {7};
+    }
+  }
+  return response;
+}
+
+TEST_F(WireClientTest, describes_the_cluster_and_topics_that_exist_and_that_do_not) {
+  broker_.on<protocol::MetadataRequest>(&two_partitions);
+  const auto cluster = client().describe_cluster();
+  ASSERT_TRUE(cluster.has_value()) << cluster.error().to_string();
+  EXPECT_EQ(cluster->cluster_id, "c1");
+  EXPECT_EQ(cluster->brokers.at(0).id, BrokerId(7));
+  const auto topic = client().describe_topic("there");
+  ASSERT_TRUE(topic.has_value() && topic->has_value());
+  EXPECT_EQ((*topic)->partition_count(), 2);
+  EXPECT_EQ((*topic)->partitions[0].index, PartitionIndex(0));
+  EXPECT_EQ((*topic)->replica_count(), 1);
+  const auto absent = client().describe_topic("absent");
+  ASSERT_TRUE(absent.has_value());
+  EXPECT_FALSE(absent->has_value());
+  EXPECT_EQ(broker_.connections(), 1);
+}
+
+TEST_F(WireClientTest, speaks_the_newest_version_that_both_know) {
+  int16_t spoken = -1;
+  broker_.on<protocol::MetadataRequest>([&](const protocol::MetadataRequest& request, int16_t version) {
+    spoken = version;
+    return two_partitions(request, version);
+  });
+  broker_.serve(ApiKey::metadata, 4, 5);  // the later row counts
+  ASSERT_TRUE(client().describe_cluster().has_value());
+  EXPECT_EQ(spoken, 5);
+}
+
+TEST_F(WireClientTest, an_api_that_is_not_served_is_an_unsupported_version) {
+  const Status refused = client().delete_topic("a");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Errc::unsupported_version);
+  EXPECT_NE(refused.error().context.find("DeleteTopics"), std::string::npos);
+}
+
+TEST_F(WireClientTest, a_refusal_carries_the_brokers_words) {
+  broker_.on<protocol::CreateTopicsRequest>([](const protocol::CreateTopicsRequest& request, int16_t) {
+    protocol::CreateTopicsResponse response;
+    auto& topic = response.topics.emplace_back();
+    topic.name = request.topics.at(0).name;
+    EXPECT_EQ(request.topics.at(0).num_partitions, 3);
+    EXPECT_EQ(request.topics.at(0).configs.at(0).value, "5");
+    topic.error_code = protocol::wire(ErrorCode::invalid_config);
+    topic.error_message = "retention.ms is not a good idea";
+    return response;
+  });
+  const Status refused =
+      client().create_topic({.name = "a", .partitions = 3, .replicas = 1, .config = {{"retention.ms", "5"}}});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Errc::invalid_config);
+  EXPECT_EQ(refused.error().context, "topic a: retention.ms is not a good idea");
+}
+
+TEST_F(WireClientTest, a_topics_configuration_is_what_was_set_on_it) {
+  broker_.on<protocol::DescribeConfigsRequest>([](const protocol::DescribeConfigsRequest& request, int16_t) {
+    protocol::DescribeConfigsResponse response;
+    auto& result = response.results.emplace_back();
+    result.resource_type = 2;
+    result.resource_name = request.resources.at(0).resource_name;
+    for (const auto& [name, source] : {std::pair("set", 1), std::pair("from.broker", 4), std::pair("default", 5)}) {
+      auto& entry = result.configs.emplace_back();
+      entry.name = name;
+      entry.value = "v";
+      entry.config_source = static_cast<int8_t>(source);
+    }
+    return response;
+  });
+  const auto config = client().describe_topic_config("a");
+  ASSERT_TRUE(config.has_value()) << config.error().to_string();
+  EXPECT_EQ(*config, (TopicConfig{{"set", "v"}}));
+}
+
+TEST_F(WireClientTest, a_read_after_the_broker_closed_the_connection_takes_a_new_one) {
+  broker_.on<protocol::MetadataRequest>(&two_partitions);
+  ASSERT_TRUE(client().describe_cluster().has_value());
+  broker_.close_connections();
+  const auto again = client().describe_cluster();
+  ASSERT_TRUE(again.has_value()) << again.error().to_string();
+  EXPECT_EQ(broker_.connections(), 2);
+}
+
+TEST_F(WireClientTest, a_broker_that_does_not_answer_is_timed_out) {
+  broker_.answer_nothing();
+  const auto late = client(std::chrono::milliseconds(20)).describe_cluster();
+  ASSERT_FALSE(late.has_value());
+  EXPECT_EQ(late.error().code, Errc::timed_out);
+  EXPECT_TRUE(is_unreachable(late.error().code));
+}
+
+TEST_F(WireClientTest, an_answer_to_another_request_is_malformed) {
+  broker_.answer_garbage();
+  EXPECT_EQ(client().describe_cluster().error().code, Errc::malformed);
+}
+
+TEST_F(WireClientTest, a_stopped_loop_ends_the_call) {
+  broker_.on<protocol::MetadataRequest>(&two_partitions);
+  ASSERT_TRUE(client().describe_cluster().has_value());
+  loop_->stop();
+  EXPECT_EQ(client().describe_cluster().error().code, Errc::shutting_down);
+}
+
+TEST(Bootstrap, addresses_are_host_and_port) {
+  const auto two = parse_bootstrap("a:1,[::1]:9092");
+  ASSERT_TRUE(two.has_value());
+  EXPECT_EQ(two->at(1).port, 9092);
+  for (const char* bad : {"", "a", ":1", "a:", "a:0", "a:65536", "a:1x"}) {
+    EXPECT_FALSE(parse_bootstrap(bad).has_value()) << bad;
+  }
+}
+
+TEST(Link, nothing_is_listening) {
+  io::posix::EpollNetwork network;
+  auto loop = *io::posix::EpollEventLoop::start("client");
+  WireConnector connector({.network = &network, .loop = loop.get()});
+  auto client = *connector.connect("127.0.0.1:1");
+  EXPECT_EQ(client->describe_cluster().error().code, Errc::connection_refused);
+  client.reset();
+  loop->stop();
+}
+
+}  // namespace
+}  // namespace millrace::admin

@@ -1,0 +1,76 @@
+#include "operator/controller/execute.h"
+
+#include <utility>
+#include <vector>
+
+#include "broker/base/logger.h"
+#include "operator/plan/topic_plan.h"
+
+namespace millrace::controller {
+
+namespace {
+
+const Logger kLog("controller");
+
+// That something to be removed is already gone is what was wanted.
+Status gone_is_fine(Status status, Errc gone) {
+  return !status && status.error().code == gone ? ok() : std::move(status);
+}
+
+class Executor {
+ public:
+  Executor(kube::Client& kube, admin::Client* kafka, kube::Object object)
+      : kube_(kube), kafka_(kafka), object_(std::move(object)) {}
+
+  Status operator()(const plan::ApplyObject& step) {
+    TRY(kube_.apply(step.object, kube::kFieldManager));
+    return ok();
+  }
+  Status operator()(const plan::RestartPod& step) {
+    return gone_is_fine(kube_.remove({"Pod", object_.name_space(), step.name}, step.uid), Errc::not_found);
+  }
+  Status operator()(const plan::AddFinalizer&) { return replace(object_.with_finalizer(plan::kTopicFinalizer)); }
+  Status operator()(const plan::DropFinalizer&) { return replace(object_.without_finalizer(plan::kTopicFinalizer)); }
+  Status operator()(const plan::CreateTopic& step) {
+    return kafka().create_topic(
+        {.name = step.name, .partitions = step.partitions, .replicas = step.replicas, .config = step.config});
+  }
+  Status operator()(const plan::GrowTopic& step) { return kafka().grow_topic(step.name, step.partitions); }
+  Status operator()(const plan::AlterTopicConfig& step) {
+    std::vector<admin::ConfigChange> changes;
+    for (const auto& [key, value] : step.changes) changes.push_back({key, value});
+    return kafka().alter_topic_config(step.name, changes);
+  }
+  Status operator()(const plan::DeleteTopic& step) {
+    return gone_is_fine(kafka().delete_topic(step.name), Errc::unknown_topic_or_partition);
+  }
+
+ private:
+  admin::Client& kafka() {
+    ENSURE(kafka_ != nullptr);
+    return *kafka_;
+  }
+  Status replace(const kube::Object& object) {
+    TRY_ASSIGN(object_, kube_.update(object));
+    return ok();
+  }
+
+  kube::Client& kube_;
+  admin::Client* kafka_;
+  kube::Object object_;
+};
+
+}  // namespace
+
+Status execute(const plan::Plan& plan, kube::Client& kube, admin::Client* kafka, kube::Object object) {
+  const std::string about = object.key().to_string();
+  Executor executor(kube, kafka, std::move(object));
+  for (const plan::Step& step : plan.steps) {
+    const std::string words = plan::to_string(step);
+    TRY(std::visit(executor, step));
+    kLog.info("step done", {{"object", about}, {"step", words}});
+  }
+  return ok();
+}
+
+}  // namespace millrace::controller

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <vector>
+
+#include "operator/api/kafka_cluster.h"
+#include "operator/api/kafka_topic.h"
+#include "operator/controller/kafka_clients.h"
+#include "operator/kube/client.h"
+#include "operator/plan/observed.h"
+
+namespace millrace::controller {
+
+// Reads everything that a plan is made from. Errors are those of kube::Client: what the Kafka cluster says or does not
+// say is part of the observation.
+Result<plan::ClusterObserved> observe_cluster(kube::Client& kube, KafkaClients& clients,
+                                              const api::KafkaCluster& cluster);
+Result<plan::TopicObserved> observe_topic(kube::Client& kube, KafkaClients& clients, const api::KafkaTopic& topic);
+
+// The broker pods of a cluster, ascending by ordinal.
+Result<std::vector<plan::PodFacts>> observe_pods(kube::Client& kube, const std::string& name_space,
+                                                 const std::string& cluster);
+// The client of a cluster that has a broker to talk to. Errors: connection_refused (none is running yet), and those of
+// kube::Client.
+Result<admin::Client*> client_of(KafkaClients& clients, const api::KafkaCluster& cluster,
+                                 const std::vector<plan::PodFacts>& pods);
+
+}  // namespace millrace::controller

@@ -1,0 +1,123 @@
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "operator/controller/observe.h"
+#include "operator/desired/names.h"
+#include "operator/plan/cluster_plan.h"
+
+namespace millrace::controller {
+
+namespace {
+
+using kube::Json;
+
+constexpr std::array<std::string_view, 4> kOwnedKinds{"ConfigMap", "Service", "PodDisruptionBudget", "StatefulSet"};
+constexpr std::string_view kLocalPorts = "millrace.dev/local-ports";
+constexpr std::string_view kLocalPid = "millrace.dev/local-pid";
+
+int64_t number_of(const std::string& text) {
+  int64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+bool is_ready(const kube::Object& pod) {
+  if (!pod.has({"status", "conditions"})) return false;
+  for (const Json& condition : pod.json()["status"]["conditions"]) {
+    if (condition.value("type", "") == "Ready") return condition.value("status", "") == "True";
+  }
+  return false;
+}
+
+std::string words(const Json& state, const char* what) {
+  if (!state.contains(what)) return "";
+  const std::string reason = state[what].value("reason", "");
+  const std::string message = state[what].value("message", "");
+  return message.empty() ? reason : reason.empty() ? message : reason + ": " + message;
+}
+
+std::string trouble_of(const kube::Object& pod, int64_t& restarts) {
+  if (!pod.has({"status", "containerStatuses"}) || pod.json()["status"]["containerStatuses"].empty()) {
+    return pod.text_at({"status", "message"});
+  }
+  const Json& container = pod.json()["status"]["containerStatuses"][0];
+  restarts = container.value("restartCount", int64_t{0});
+  for (const char* when : {"state", "lastState"}) {
+    if (!container.contains(when)) continue;
+    for (const char* what : {"waiting", "terminated"}) {
+      if (std::string said = words(container[when], what); !said.empty()) return said;
+    }
+  }
+  return "";
+}
+
+plan::PodFacts facts_of(const kube::Object& pod) {
+  plan::PodFacts facts{.name = pod.name(),
+                       .uid = pod.uid(),
+                       .template_hash = pod.annotation(desired::kTemplateHash),
+                       .is_ready = is_ready(pod),
+                       .is_deleting = pod.is_deleting(),
+                       .local_pid = number_of(pod.annotation(kLocalPid))};
+  const std::string index = pod.label(desired::kPodIndexLabel);
+  facts.ordinal = static_cast<int32_t>(number_of(index.empty() ? pod.name().substr(pod.name().rfind('-') + 1) : index));
+  facts.trouble = trouble_of(pod, facts.restarts);
+  const Json ports = Json::parse(pod.annotation(kLocalPorts), nullptr, false);
+  if (ports.is_object()) {
+    for (const auto& [name, port] : ports.items()) {
+      if (port.is_number_integer()) facts.local_ports[name] = port.get<int32_t>();
+    }
+  }
+  return facts;
+}
+
+plan::KafkaFacts ask(KafkaClients& clients, const api::KafkaCluster& cluster, const std::vector<plan::PodFacts>& pods) {
+  const Result<admin::Client*> client = client_of(clients, cluster, pods);
+  if (!client) return {.error = client.error().to_string()};
+  const Result<admin::ClusterDescription> described = (*client)->describe_cluster();
+  if (!described) return {.error = described.error().to_string()};
+  plan::KafkaFacts facts{.is_reachable = true, .cluster_id = described->cluster_id};
+  for (const admin::BrokerDescription& broker : described->brokers) {
+    facts.brokers.push_back({.id = broker.id.value(), .rack = broker.rack});
+  }
+  return facts;
+}
+
+}  // namespace
+
+Result<std::vector<plan::PodFacts>> observe_pods(kube::Client& kube, const std::string& name_space,
+                                                 const std::string& cluster) {
+  TRY_ASSIGN(const std::vector<kube::Object> pods, kube.list("Pod", name_space, desired::selector(cluster)));
+  std::vector<plan::PodFacts> result;
+  for (const kube::Object& pod : pods) result.push_back(facts_of(pod));
+  std::sort(result.begin(), result.end(),
+            [](const plan::PodFacts& a, const plan::PodFacts& b) { return a.ordinal < b.ordinal; });
+  return result;
+}
+
+Result<admin::Client*> client_of(KafkaClients& clients, const api::KafkaCluster& cluster,
+                                 const std::vector<plan::PodFacts>& pods) {
+  std::vector<plan::PodFacts> ready;
+  std::copy_if(pods.begin(), pods.end(), std::back_inserter(ready),
+               [](const plan::PodFacts& pod) { return pod.is_ready; });
+  const std::string bootstrap =
+      ready.empty() ? std::string() : plan::bootstrap_of(cluster, cluster.listeners.front(), ready);
+  if (bootstrap.empty()) return Error{Errc::connection_refused, "no broker is ready yet"};
+  return clients.of({"KafkaCluster", cluster.name_space, cluster.name}, bootstrap);
+}
+
+Result<plan::ClusterObserved> observe_cluster(kube::Client& kube, KafkaClients& clients,
+                                              const api::KafkaCluster& cluster) {
+  plan::ClusterObserved result;
+  for (const std::string_view kind : kOwnedKinds) {
+    TRY_ASSIGN(std::vector<kube::Object> objects, kube.list(kind, cluster.name_space, desired::selector(cluster.name)));
+    std::move(objects.begin(), objects.end(), std::back_inserter(result.owned));
+  }
+  TRY_ASSIGN(result.pods, observe_pods(kube, cluster.name_space, cluster.name));
+  result.kafka = ask(clients, cluster, result.pods);
+  return result;
+}
+
+}  // namespace millrace::controller

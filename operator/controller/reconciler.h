@@ -1,0 +1,43 @@
+#pragma once
+
+#include <chrono>
+
+#include "broker/base/clock.h"
+#include "operator/admin/client.h"
+#include "operator/controller/kafka_clients.h"
+#include "operator/desired/desired.h"
+#include "operator/kube/client.h"
+#include "operator/plan/plan.h"
+
+namespace millrace::controller {
+
+struct Outcome {
+  bool exists = true;      // false: nothing will come of this key until it is created again
+  bool did_steps = false;  // look again at once
+  std::chrono::milliseconds check_again{0};
+};
+
+// One pass over one object: observe → validate → desired → plan → execute → status. Level-based: it knows nothing of
+// what changed, and may be interrupted or repeated anywhere. One thread. Errors: what the API server or the Kafka
+// cluster could not do now; the caller comes back later.
+class Reconciler {
+ public:
+  Reconciler(kube::Client& kube, admin::Connector& connector, const Clock& clock, desired::Defaults defaults)
+      : kube_(kube), clients_(connector), clock_(clock), defaults_(std::move(defaults)) {}
+
+  Result<Outcome> reconcile(const kube::ObjectKey& key);
+
+ private:
+  Result<Outcome> reconcile_cluster(const kube::Object& object);
+  Result<Outcome> reconcile_topic(const kube::Object& object);
+  Result<Outcome> refuse_spec(const kube::Object& object, const Error& error);
+  Status write(const kube::Object& object, kube::Json fields, const plan::Plan& plan);
+  Status carry_out(const plan::Plan& plan, admin::Client* kafka, const kube::Object& object);
+
+  kube::Client& kube_;
+  KafkaClients clients_;
+  const Clock& clock_;
+  const desired::Defaults defaults_;
+};
+
+}  // namespace millrace::controller

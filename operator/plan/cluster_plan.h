@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "operator/api/kafka_cluster.h"
+#include "operator/desired/desired.h"
+#include "operator/plan/observed.h"
+#include "operator/plan/plan.h"
+
+namespace millrace::plan {
+
+inline constexpr std::string_view kReady = "Ready";
+inline constexpr std::string_view kProgressing = "Progressing";
+
+// What to do about a KafkaCluster. Pure.
+//
+// A specification that asks for what this version cannot do is refused whole: no step is taken, what runs keeps running
+// as it was, and Ready is false with what to change. Otherwise objects that differ are applied; then pods of an older
+// template are restarted, those that are not ready first, one at a time, and never while another broker is not ready.
+Plan plan_cluster(const api::KafkaCluster& cluster, const ClusterObserved& observed, const desired::Defaults& defaults);
+
+// What of the specification this version cannot do, in words for its author; empty when all can be done.
+std::vector<std::string> refusals(const api::KafkaCluster& cluster, const desired::Defaults& defaults);
+
+// Whether `present` already is as `wanted` says; members that `wanted` does not name may be anything.
+bool is_as_wanted(const kube::Object& wanted, const kube::Object& present);
+
+// "host:port,…" of one listener for clients, "" while there is none.
+std::string bootstrap_of(const api::KafkaCluster& cluster, const api::ListenerSpec& listener,
+                         const std::vector<PodFacts>& pods);
+
+// The status of interfaces.md without conditions, which the writer adds.
+kube::Json cluster_status(const api::KafkaCluster& cluster, const ClusterObserved& observed, const Plan& plan,
+                          const desired::Defaults& defaults);
+
+}  // namespace millrace::plan

@@ -1,0 +1,177 @@
+#include "operator/plan/cluster_plan.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include <gtest/gtest.h>
+
+#include "operator/desired/names.h"
+
+namespace millrace::plan {
+namespace {
+
+using kube::Json;
+
+// KafkaCluster `orders` of one broker, up and equal to its specification; each test changes what it is about.
+class ClusterPlan : public testing::Test {
+ protected:
+  ClusterPlan() {
+    object_ = Json::parse(R"({"apiVersion":"millrace.dev/v1alpha1","kind":"KafkaCluster",
+      "metadata":{"name":"orders","namespace":"shop","uid":"u1"},"spec":{}})");
+    seen_.owned = desired::objects_of(cluster(), defaults_);
+    seen_.pods = {pod(0)};
+    seen_.kafka = {.is_reachable = true, .cluster_id = "c1", .brokers = {{.id = 0}}};
+  }
+  Json& spec() { return object_["spec"]; }
+  api::KafkaCluster cluster() { return *api::KafkaCluster::from(kube::Object(object_)); }
+  std::string hash() { return desired::template_hash_of(desired::stateful_set(cluster(), defaults_)); }
+  PodFacts pod(int32_t ordinal) {
+    return {.name = desired::pod_name("orders", ordinal),
+            .uid = "p" + std::to_string(ordinal),
+            .ordinal = ordinal,
+            .template_hash = hash(),
+            .is_ready = true};
+  }
+  Plan plan() { return plan_cluster(cluster(), seen_, defaults_); }
+  std::vector<std::string> steps() {
+    std::vector<std::string> words;
+    for (const Step& step : plan().steps) words.push_back(to_string(step));
+    return words;
+  }
+  Condition ready() { return plan().conditions.at(0); }
+
+  using Words = std::vector<std::string>;
+  desired::Defaults defaults_{.image = "millrace:dev", .version = "0.1.0"};
+  Json object_;
+  ClusterObserved seen_;
+};
+
+TEST_F(ClusterPlan, equal_to_its_specification_is_ready_and_needs_nothing) {
+  EXPECT_EQ(steps(), Words{});
+  EXPECT_EQ(ready().status, ConditionStatus::yes);
+  EXPECT_EQ(ready().reason, "AllBrokersReady");
+}
+
+TEST_F(ClusterPlan, a_new_cluster_gets_all_its_objects_configuration_first) {
+  seen_ = {};
+  EXPECT_EQ(steps(), (Words{"apply ConfigMap shop/orders-kafka-config", "apply Service shop/orders-kafka-brokers",
+                            "apply Service shop/orders-kafka-bootstrap", "apply PodDisruptionBudget shop/orders-kafka",
+                            "apply StatefulSet shop/orders-kafka"}));
+  EXPECT_EQ(ready().status, ConditionStatus::no);
+}
+
+TEST_F(ClusterPlan, what_an_api_server_adds_is_no_difference_and_what_somebody_changed_is) {
+  Json service = seen_.owned[1].json();
+  service["metadata"]["resourceVersion"] = "7";
+  service["spec"]["ports"][0]["nodePort"] = 30000;
+  seen_.owned[1] = kube::Object(service);
+  EXPECT_EQ(steps(), Words{});
+  service["spec"]["ports"][0]["port"] = 1;
+  seen_.owned[1] = kube::Object(service);
+  EXPECT_EQ(steps(), Words{"apply Service shop/orders-kafka-brokers"});
+}
+
+TEST_F(ClusterPlan, a_changed_configuration_is_applied_then_the_broker_restarted) {
+  spec()["config"] = {{"log.retention.hours", 1}};
+  EXPECT_EQ(steps(), (Words{"apply ConfigMap shop/orders-kafka-config", "apply StatefulSet shop/orders-kafka",
+                            "restart pod orders-kafka-0"}));
+}
+
+TEST_F(ClusterPlan, at_most_one_pod_restarts_and_the_plan_says_what_the_next_waits_for) {
+  seen_.pods = {pod(0), pod(1), pod(2)};
+  for (PodFacts& one : seen_.pods) one.template_hash = "old";
+  EXPECT_EQ(steps(), Words{"restart pod orders-kafka-0"});
+  seen_.pods[0] = pod(0);
+  seen_.pods[0].is_ready = false;
+  EXPECT_EQ(steps(), Words{});
+  ASSERT_FALSE(plan().blocked_by.empty());
+  EXPECT_EQ(plan().blocked_by[0].rule, "OneAtATime");
+  EXPECT_EQ(plan().blocked_by[0].object, "pod orders-kafka-0");
+  seen_.pods[0].is_ready = true;
+  EXPECT_EQ(steps(), Words{"restart pod orders-kafka-1"});
+}
+
+TEST_F(ClusterPlan, an_outdated_pod_that_is_not_ready_goes_first) {
+  seen_.pods = {pod(0), pod(1)};
+  for (PodFacts& one : seen_.pods) one.template_hash = "old";
+  seen_.pods[1].is_ready = false;
+  EXPECT_EQ(steps(), Words{"restart pod orders-kafka-1"});
+}
+
+TEST_F(ClusterPlan, no_plan_holds_two_disruptive_steps) {
+  for (int mask = 0; mask < 512; ++mask) {  // every combination of outdated, ready, deleting for three pods
+    seen_.pods = {pod(0), pod(1), pod(2)};
+    int unready_others = 0;
+    for (int i = 0; i < 3; ++i) {
+      PodFacts& one = seen_.pods[static_cast<size_t>(i)];
+      if (mask >> (3 * i) & 1) one.template_hash = "old";
+      one.is_ready = !(mask >> (3 * i + 1) & 1);
+      one.is_deleting = mask >> (3 * i + 2) & 1;
+      if (!one.is_ready || one.is_deleting) ++unready_others;
+    }
+    const Plan made = plan();
+    const auto disruptive = std::count_if(made.steps.begin(), made.steps.end(), is_disruptive);
+    EXPECT_LE(disruptive, 1) << mask;
+    if (unready_others > 1) {
+      EXPECT_EQ(disruptive, 0) << mask;
+    }
+  }
+}
+
+TEST_F(ClusterPlan, what_cannot_be_done_is_refused_whole_and_says_what_to_change) {
+  const struct {
+    const char* spec;
+    const char* word;
+  } cases[] = {{R"({"replicas":3})", "set it to 1"},
+               {R"({"version":"9"})", "spec.version"},
+               {R"({"listeners":[{"name":"a","port":9092,"type":"internal","tls":true}]})", "TLS"},
+               {R"({"listeners":[{"name":"a","port":9092,"type":"nodeport"}]})", "nodeport"},
+               {R"({"rack":{"topologyKey":"zone"}})", "spec.rack"},
+               {R"({"autoscaling":{"mode":"Auto"}})", "spec.autoscaling"},
+               {R"({"config":{"node.id":7}})", "node.id"}};
+  seen_ = {};
+  for (const auto& one : cases) {
+    object_["spec"] = Json::parse(one.spec);
+    EXPECT_EQ(steps(), Words{}) << one.spec;
+    EXPECT_EQ(ready().reason, "NotSupported") << one.spec;
+    EXPECT_EQ(ready().status, ConditionStatus::no) << one.spec;
+    EXPECT_NE(ready().message.find(one.word), std::string::npos) << ready().message;
+  }
+}
+
+TEST_F(ClusterPlan, not_ready_names_the_pod_and_its_trouble) {
+  seen_.pods[0].is_ready = false;
+  seen_.pods[0].trouble = "exited with 1";
+  EXPECT_EQ(ready().reason, "BrokersNotReady");
+  EXPECT_EQ(ready().message, "0 of 1 brokers are ready; pod orders-kafka-0: exited with 1");
+  EXPECT_EQ(plan().blocked_by[0].object, "pod orders-kafka-0");
+  EXPECT_EQ(plan().check_again, kCheckSoon);
+}
+
+TEST_F(ClusterPlan, ready_pods_that_do_not_answer_kafka_are_not_ready) {
+  seen_.kafka = {.is_reachable = false, .error = "timed out"};
+  EXPECT_EQ(ready().reason, "KafkaUnreachable");
+}
+
+TEST_F(ClusterPlan, status_has_the_rows_that_users_read) {
+  seen_.pods[0].local_ports = {{"plain", 40001}, {"tcp-prometheus", 40002}};
+  const Json status = cluster_status(cluster(), seen_, plan(), defaults_);
+  EXPECT_EQ(status["readyReplicas"], 1);
+  EXPECT_EQ(status["clusterId"], "c1");
+  EXPECT_EQ(status["selector"], "millrace.dev/cluster=orders,millrace.dev/component=broker");
+  EXPECT_EQ(status["listeners"][0]["bootstrapServers"], "127.0.0.1:40001");
+  EXPECT_EQ(status["brokers"][0]["pod"], "orders-kafka-0");
+  EXPECT_EQ(status["rollout"]["done"], 1);
+  seen_.pods[0].local_ports.clear();
+  EXPECT_EQ(cluster_status(cluster(), seen_, plan(), defaults_)["listeners"][0]["bootstrapServers"],
+            "orders-kafka-bootstrap.shop.svc:9092");
+}
+
+TEST_F(ClusterPlan, a_cluster_under_deletion_is_left_to_its_owner_references) {
+  object_["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z";
+  seen_ = {};
+  EXPECT_EQ(steps(), Words{});
+}
+
+}  // namespace
+}  // namespace millrace::plan

@@ -1,0 +1,44 @@
+#include "operator/desired/desired.h"
+#include "operator/plan/cluster_plan.h"
+
+namespace millrace::plan {
+
+namespace {
+
+// More brokers need the metadata quorum and replication between them.
+constexpr int32_t kBrokersMax = 1;
+
+}  // namespace
+
+std::vector<std::string> refusals(const api::KafkaCluster& cluster, const desired::Defaults& defaults) {
+  std::vector<std::string> result;
+  if (cluster.replicas > kBrokersMax) {
+    result.push_back("spec.replicas is " + std::to_string(cluster.replicas) +
+                     ": brokers do not replicate to each other in this version; set it to 1");
+  }
+  if (!cluster.version.empty() && cluster.version != defaults.version) {
+    result.push_back("spec.version is " + cluster.version + ": this operator runs " + defaults.version +
+                     " only; leave it empty");
+  }
+  for (const api::ListenerSpec& listener : cluster.listeners) {
+    if (listener.tls)
+      result.push_back("listener " + listener.name + " wants TLS, which this version does not have; set tls to false");
+    if (listener.type != "internal") {
+      result.push_back("listener " + listener.name + " has type " + listener.type +
+                       ": this version makes internal ones only");
+    }
+  }
+  if (cluster.object.has({"spec", "rack"}))
+    result.push_back("spec.rack is set: this version does not place brokers by rack; remove it");
+  if (cluster.object.has({"spec", "autoscaling"})) {
+    result.push_back("spec.autoscaling is set: this version does not scale by itself; remove it");
+  }
+  for (const auto& [name, value] : cluster.config) {
+    if (desired::is_reserved_property(name)) {
+      result.push_back("spec.config sets " + name + ", which the operator sets itself; remove it");
+    }
+  }
+  return result;
+}
+
+}  // namespace millrace::plan
