@@ -237,10 +237,18 @@ def write_statement(field, message, writer="writer"):
     return f"{writer}.{prefix}{field.type}({name}, flexible);"
 
 
+def needs_constructor(struct):
+    """A struct that an optional holds: inside the enclosing struct clang does not see yet that its initializers make one by default."""
+    owners = [struct.message, *struct.message.structs]
+    return any(f.type == struct.name and f.nullable and not f.array for owner in owners for f in owner.fields)
+
+
 def struct_declaration(struct, indent):
     message, lines = struct.message, []
     for field in struct.fields:
         lines.append(f"{field.cpp_type()} {field.cpp}{field.cpp_default()};")
+    if needs_constructor(struct):
+        lines.append(f"{struct.name}();")
     lines += ["", "void read(Reader& reader, int16_t version);", "void encode(Writer& writer, int16_t version) const;",
               f"friend bool operator==(const {struct.name}&, const {struct.name}&) = default;"]
     return [indent + line if line else "" for line in lines]
@@ -311,6 +319,8 @@ def struct_path(struct):
 def definition(message):
     lines = []
     for struct in [*message.ordered_structs(), message]:
+        if needs_constructor(struct):
+            lines += [f"{struct_path(struct)}::{struct.name}() = default;", ""]
         for head, body in ((f"void {struct_path(struct)}::read(Reader& reader, int16_t version)", read_body(struct)),
                            (f"void {struct_path(struct)}::encode(Writer& writer, int16_t version) const", write_body(struct))):
             parameter = "reader" if "Reader" in head else "writer"
