@@ -60,10 +60,7 @@ Result<Appended> Partition::append(Bytes batch, Acks acks) {
     appended.log_start = log_->log_start();
     appended.epoch = state_.leader_epoch;
     appended.acks = acks;
-    if (appended.info.duplicate) {
-      // The first copy may still be waiting for its flush; a retry must not be told earlier than it would have been.
-      appended.info.flush_before_ack = config_.log.flush_messages != INT64_MAX;
-    } else {
+    if (!appended.info.duplicate) {
       appended_bytes_ += size;
       if (marks_.size() >= kMarksMax) marks_.pop_back();
       marks_.push_back({log_->log_end(), appended_bytes_});

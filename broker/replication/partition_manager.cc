@@ -29,6 +29,10 @@ std::vector<std::shared_ptr<Partition>> PartitionManager::all() const { return s
 
 const storage::LogDir& PartitionManager::directory() const { return *state_->options.dir; }
 
+Result<io::DiskSpace> PartitionManager::disk_space() const {
+  return state_->options.fs->disk_space(state_->options.dir->path());
+}
+
 bool PartitionManager::State::is_here(const metadata::PartitionImage& partition) const {
   return std::find(partition.replicas.begin(), partition.replicas.end(), options.config.self) !=
          partition.replicas.end();

@@ -57,6 +57,7 @@ class PartitionManager {
   Status close();
 
   const storage::LogDir& directory() const;
+  Result<io::DiskSpace> disk_space() const;  // of the volume that holds it
 
  private:
   struct State;

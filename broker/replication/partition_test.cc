@@ -110,12 +110,14 @@ TEST_F(PartitionTest, with_flush_messages_of_one_nothing_is_acknowledged_or_read
 
 TEST_F(PartitionTest, one_flush_acknowledges_all_appends_before_it) {
   open(flushed_every(1));
+  ASSERT_TRUE(append({"first"}));  // its flush also makes names durable
+  machine_.flusher.run_due();
   std::vector<Appended> appended;
   for (const char* value : {"a", "b", "c"}) appended.push_back(*append({value}, Acks::leader));
   const uint64_t calls = machine_.fs.calls();
   machine_.flusher.run_due();
   for (const Appended& one : appended) EXPECT_TRUE(*partition_->is_acknowledged(one));
-  EXPECT_LE(machine_.fs.calls() - calls, 4u);  // one file (and, the first time, its directory and parents)
+  EXPECT_EQ(machine_.fs.calls() - calls, 1u);
 }
 
 TEST_F(PartitionTest, a_failed_flush_fails_what_waits_for_it_and_takes_the_partition_offline) {
@@ -235,7 +237,7 @@ TEST_F(PartitionTest, a_fetch_outside_the_log_is_out_of_range_and_at_its_end_emp
 
 TEST_F(PartitionTest, the_first_batch_comes_whole_only_where_asked) {
   ASSERT_TRUE(append({std::string(500, 'x')}));
-  EXPECT_EQ(fetch(0, 10, true)->read.size_bytes(), 61u + 500u + 10u);
+  EXPECT_EQ(fetch(0, 10, true)->read.size_bytes(), make_batch({std::string(500, 'x')}).size());
   EXPECT_EQ(fetch(0, 10, false)->read.size_bytes(), 0u);
 }
 
@@ -300,7 +302,7 @@ TEST_F(PartitionTest, a_flush_limit_set_later_also_covers_what_was_appended_befo
 
 TEST_F(PartitionTest, a_bad_batch_is_refused_with_its_reason_and_changes_nothing) {
   Bytes corrupt = make_batch({"a"});
-  corrupt.mutable_data()[70] ^= std::byte{1};
+  corrupt.mutable_data()[corrupt.size() - 2] ^= std::byte{1};
   EXPECT_EQ(code(partition_->append(corrupt, Acks::all)), Errc::corrupt);
   EXPECT_EQ(partition_->offsets()->log_end, Offset{0});
   EXPECT_EQ(listener_.calls, 0);
