@@ -23,6 +23,8 @@ class GroupCoordinator;
 
 namespace millrace::server {
 
+class FetchSessionCache;
+class ProducerIds;
 class Purgatory;
 struct Handler;
 struct ServerConfig;
@@ -37,6 +39,8 @@ struct Services {
   Purgatory* purgatory = nullptr;
   replication::PartitionManager* partitions = nullptr;
   metadata::ImageStore* images = nullptr;
+  FetchSessionCache* fetch_sessions = nullptr;
+  ProducerIds* producer_ids = nullptr;
   metadata::Controller* controller = nullptr;
   const metadata::BrokerConfigView* broker = nullptr;  // this broker's id, all its keys and its static configuration
   coordinator::GroupCoordinator* groups = nullptr;
