@@ -34,6 +34,11 @@ void check_cluster(const kube::Object& after, const kube::Object* before, std::v
   if (before != nullptr && before->text_at({"spec", "storage", "type"}) != type) {
     problems.push_back({"/spec/storage/type", "cannot change: make a new cluster"});
   }
+  const int64_t replicas_min = after.number_at({"spec", "autoscaling", "minReplicas"}, 0);
+  const int64_t replicas_max = after.number_at({"spec", "autoscaling", "maxReplicas"}, INT64_MAX);
+  if (replicas_min > replicas_max) {
+    problems.push_back({"/spec/autoscaling/minReplicas", "must not be larger than maxReplicas"});
+  }
   std::set<std::string> names;
   std::set<int64_t> ports{9091, 9404};  // gRPC and HTTP of the brokers
   const Json& listeners =
@@ -48,8 +53,10 @@ void check_cluster(const kube::Object& after, const kube::Object* before, std::v
 }
 
 void check_topic(const kube::Object& after, const kube::Object* before, std::vector<Problem>& problems) {
+  const std::string topic = after.text_at({"spec", "topicName"});
+  if (topic == "." || topic == "..") problems.push_back({"/spec/topicName", "must not be . or .."});
   if (before == nullptr) return;
-  if (after.text_at({"spec", "topicName"}) != before->text_at({"spec", "topicName"})) {
+  if (topic != before->text_at({"spec", "topicName"})) {
     problems.push_back({"/spec/topicName", "cannot change: make a new KafkaTopic"});
   }
   if (after.text_at({"spec", "clusterRef", "name"}) != before->text_at({"spec", "clusterRef", "name"})) {
