@@ -18,9 +18,9 @@ Result<BytesView> BatchScanner::window(uint64_t position, size_t size) {
   return BytesView(chunk_).subspan(static_cast<size_t>(position - chunk_at_), size);
 }
 
-Result<bool> BatchScanner::crc_matches(uint64_t position, const BatchHeader& header) {
+Result<bool> BatchScanner::crc_matches(uint64_t position, const protocol::BatchHeader& header) {
   uint32_t crc = 0;
-  uint64_t at = position + kAttributesAt;
+  uint64_t at = position + protocol::kAttributesAt;
   const uint64_t end = position + header.total_bytes();
   while (at < end) {
     TRY_ASSIGN(const BytesView part, window(at, static_cast<size_t>(std::min<uint64_t>(end - at, chunk_bytes_))));
@@ -34,12 +34,12 @@ Result<bool> BatchScanner::crc_matches(uint64_t position, const BatchHeader& hea
 Result<BatchScanner::Found> BatchScanner::next(Verify verify) {
   position_ = next_;
   if (position_ >= end_) return Found::end;
-  TRY_ASSIGN(const BytesView bytes, window(position_, kBatchHeaderBytes));
-  if (bytes.size() < kBatchHeaderBytes) {
+  TRY_ASSIGN(const BytesView bytes, window(position_, protocol::kBatchHeaderBytes));
+  if (bytes.size() < protocol::kBatchHeaderBytes) {
     reason_ = "the file ends inside a batch header";
     return Found::damage;
   }
-  header_ = BatchHeader::decode(bytes.data());
+  header_ = protocol::BatchHeader::decode(bytes.data());
   if (!header_.is_plausible()) {
     reason_ = "not a record batch";
     return Found::damage;
@@ -65,14 +65,14 @@ Result<BatchScanner::Found> BatchScanner::next(Verify verify) {
 }
 
 Result<bool> BatchScanner::skip_damage(Offset below) {
-  for (uint64_t at = position_ + 1; at + kBatchHeaderBytes <= end_;) {
+  for (uint64_t at = position_ + 1; at + protocol::kBatchHeaderBytes <= end_;) {
     TRY_ASSIGN(const BytesView bytes, window(at, chunk_bytes_));
-    if (bytes.size() < kBatchHeaderBytes) break;
-    const size_t starts = bytes.size() - kBatchHeaderBytes + 1;
+    if (bytes.size() < protocol::kBatchHeaderBytes) break;
+    const size_t starts = bytes.size() - protocol::kBatchHeaderBytes + 1;
     size_t i = 0;
     for (; i < starts; ++i) {
-      if (bytes[i + kMagicAt] != std::byte{kMagic}) continue;
-      const BatchHeader candidate = BatchHeader::decode(bytes.data() + i);
+      if (bytes[i + protocol::kMagicAt] != std::byte{protocol::kMagic}) continue;
+      const protocol::BatchHeader candidate = protocol::BatchHeader::decode(bytes.data() + i);
       if (candidate.is_plausible() && candidate.base_offset >= expected_ && candidate.next_offset() <= below &&
           candidate.total_bytes() <= end_ - at - i) {
         break;
@@ -82,7 +82,7 @@ Result<bool> BatchScanner::skip_damage(Offset below) {
       at += starts;
       continue;
     }
-    const BatchHeader candidate = BatchHeader::decode(bytes.data() + i);
+    const protocol::BatchHeader candidate = protocol::BatchHeader::decode(bytes.data() + i);
     at += i;
     TRY_ASSIGN(const bool matches, crc_matches(at, candidate));  // moves the window
     if (matches) {

@@ -6,7 +6,7 @@
 
 #include "broker/base/byte_source.h"
 #include "broker/base/result.h"
-#include "broker/storage/batch_header.h"
+#include "broker/protocol/batch_header.h"
 
 namespace millrace::storage {
 
@@ -27,7 +27,7 @@ class BatchScanner {
   // checksum is wrong; reason() says which; the scanner stays there.
   Result<Found> next(Verify verify);
 
-  const BatchHeader& header() const { return header_; }
+  const protocol::BatchHeader& header() const { return header_; }
   uint64_t position() const { return position_; }       // of the batch found
   uint64_t end_position() const { return next_; }       // behind it
   Offset expected_offset() const { return expected_; }  // of what comes behind it
@@ -39,7 +39,7 @@ class BatchScanner {
 
  private:
   Result<BytesView> window(uint64_t position, size_t size);  // shorter at the end
-  Result<bool> crc_matches(uint64_t position, const BatchHeader& header);
+  Result<bool> crc_matches(uint64_t position, const protocol::BatchHeader& header);
 
   const ByteSource& file_;
   uint64_t position_;
@@ -47,7 +47,7 @@ class BatchScanner {
   const uint64_t end_;
   Offset expected_;
   const size_t chunk_bytes_;
-  BatchHeader header_;
+  protocol::BatchHeader header_;
   const char* reason_ = "";
   std::vector<std::byte> chunk_;
   uint64_t chunk_at_ = 0;

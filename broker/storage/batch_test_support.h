@@ -9,7 +9,7 @@
 
 #include "broker/base/crc32c.h"
 #include "broker/io/sim/sim_clock.h"
-#include "broker/storage/batch_header.h"
+#include "broker/protocol/batch_header.h"
 
 namespace millrace::storage {
 
@@ -33,7 +33,7 @@ struct BatchSpec {
 
 // A batch as a client sends it: base offset 0, no leader epoch, checksum right.
 inline Bytes make_batch(const BatchSpec& spec) {
-  std::vector<std::byte> bytes(kBatchHeaderBytes);
+  std::vector<std::byte> bytes(protocol::kBatchHeaderBytes);
   const auto time_of = [&](size_t i) { return i < spec.times.size() ? spec.times[i] : spec.time; };
   Timestamp max_time = kNoTimestamp;
   for (size_t i = 0; i < spec.values.size(); ++i) {
@@ -51,19 +51,19 @@ inline Bytes make_batch(const BatchSpec& spec) {
   }
   std::byte* at = bytes.data();
   const auto count = static_cast<int32_t>(spec.values.size());
-  store_big_endian(at + kBaseOffsetAt, int64_t{0});
-  store_big_endian(at + kLengthAt, static_cast<int32_t>(bytes.size() - kLengthExcludes));
-  store_big_endian(at + kLeaderEpochAt, int32_t{-1});
-  store_big_endian(at + kMagicAt, int8_t{2});
-  store_big_endian(at + kAttributesAt, spec.attributes);
-  store_big_endian(at + kLastOffsetDeltaAt, count - 1);
-  store_big_endian(at + kBaseTimestampAt, spec.values.empty() ? kNoTimestamp : time_of(0));
-  store_big_endian(at + kMaxTimestampAt, max_time);
-  store_big_endian(at + kProducerIdAt, spec.producer);
-  store_big_endian(at + kProducerEpochAt, spec.epoch);
-  store_big_endian(at + kBaseSequenceAt, spec.sequence);
-  store_big_endian(at + kRecordCountAt, count);
-  store_big_endian(at + kCrcAt, crc32c(BytesView(bytes).subspan(kAttributesAt)));
+  store_big_endian(at + protocol::kBaseOffsetAt, int64_t{0});
+  store_big_endian(at + protocol::kLengthAt, static_cast<int32_t>(bytes.size() - protocol::kLengthExcludes));
+  store_big_endian(at + protocol::kLeaderEpochAt, int32_t{-1});
+  store_big_endian(at + protocol::kMagicAt, int8_t{2});
+  store_big_endian(at + protocol::kAttributesAt, spec.attributes);
+  store_big_endian(at + protocol::kLastOffsetDeltaAt, count - 1);
+  store_big_endian(at + protocol::kBaseTimestampAt, spec.values.empty() ? kNoTimestamp : time_of(0));
+  store_big_endian(at + protocol::kMaxTimestampAt, max_time);
+  store_big_endian(at + protocol::kProducerIdAt, spec.producer);
+  store_big_endian(at + protocol::kProducerEpochAt, spec.epoch);
+  store_big_endian(at + protocol::kBaseSequenceAt, spec.sequence);
+  store_big_endian(at + protocol::kRecordCountAt, count);
+  store_big_endian(at + protocol::kCrcAt, crc32c(BytesView(bytes).subspan(protocol::kAttributesAt)));
   return Bytes::adopt(std::move(bytes));
 }
 
@@ -72,7 +72,8 @@ template <class Int>
 Bytes with_field(Bytes batch, size_t at, Int value, bool fix_crc = true) {
   Bytes copy = Bytes::copy_of(batch.view());
   store_big_endian(copy.mutable_data() + at, value);
-  if (fix_crc) store_big_endian(copy.mutable_data() + kCrcAt, crc32c(copy.view().subspan(kAttributesAt)));
+  if (fix_crc)
+    store_big_endian(copy.mutable_data() + protocol::kCrcAt, crc32c(copy.view().subspan(protocol::kAttributesAt)));
   return copy;
 }
 
@@ -92,12 +93,12 @@ inline int64_t take_zigzag(BytesView& from) {
 // The records of stored batches; a wrong checksum is a test failure.
 inline void add_values(BytesView batches, Values& values) {
   while (!batches.empty()) {
-    ASSERT_GE(batches.size(), kBatchHeaderBytes) << "a partial batch was served";
-    const BatchHeader header = BatchHeader::decode(batches.data());
+    ASSERT_GE(batches.size(), protocol::kBatchHeaderBytes) << "a partial batch was served";
+    const protocol::BatchHeader header = protocol::BatchHeader::decode(batches.data());
     ASSERT_LE(header.total_bytes(), batches.size()) << "a partial batch was served";
     const BytesView batch = batches.first(header.total_bytes());
-    ASSERT_EQ(crc32c(batch.subspan(kAttributesAt)), header.crc) << "a damaged batch was served";
-    BytesView records = batch.subspan(kBatchHeaderBytes);
+    ASSERT_EQ(crc32c(batch.subspan(protocol::kAttributesAt)), header.crc) << "a damaged batch was served";
+    BytesView records = batch.subspan(protocol::kBatchHeaderBytes);
     for (int32_t i = 0; i < header.record_count; ++i) {
       take_zigzag(records);
       records = records.subspan(1);

@@ -78,7 +78,7 @@ Status Log::State::write_run(BytesView batches) {
   return ok();
 }
 
-void Log::State::added(const BatchHeader& header, Timestamp now_ms) {
+void Log::State::added(const protocol::BatchHeader& header, Timestamp now_ms) {
   if (hints == nullptr) hints = std::make_unique<PositionHints>();
   hints->add_append({header.base_offset, active().base(), active().size()});
   if (end() == flushing) unflushed_since = options.clock->now();
@@ -106,7 +106,7 @@ Result<AppendInfo> Log::append_as_leader(CheckedBatch batch, LeaderEpoch epoch) 
   ENSURE(epoch >= state.epochs.latest());
   const TimePoint started = state.options.clock->now();
   std::byte* bytes = batch.bytes.mutable_data();
-  BatchHeader header = BatchHeader::decode(bytes);
+  protocol::BatchHeader header = protocol::BatchHeader::decode(bytes);
 
   auto earlier = state.producers.check(header);
   if (!earlier) {
@@ -126,8 +126,8 @@ Result<AppendInfo> Log::append_as_leader(CheckedBatch batch, LeaderEpoch epoch) 
   header.base_offset = state.end();
   header.leader_epoch = epoch;
   TRY(state.roll_if_due(batch.bytes.size(), header.last_offset(), header.max_timestamp));
-  store_big_endian(bytes + kBaseOffsetAt, header.base_offset.value());
-  store_big_endian(bytes + kLeaderEpochAt, epoch.value());
+  store_big_endian(bytes + protocol::kBaseOffsetAt, header.base_offset.value());
+  store_big_endian(bytes + protocol::kLeaderEpochAt, epoch.value());
   TRY(state.write_run(batch.bytes.view()));
   state.added(header, state.options.clock->wall_ms());
   state.producers.limit(state.options.producers_max);
@@ -143,17 +143,18 @@ Result<AppendInfo> Log::append_as_follower(Bytes batches) {
   State& state = *state_;
   if (state.offline) return state.offline_error();
   // Everything is checked before anything is written.
-  std::vector<BatchHeader> headers;
+  std::vector<protocol::BatchHeader> headers;
   Offset expected = state.end();
   LeaderEpoch epoch = state.epochs.latest();
   for (size_t at = 0; at < batches.size();) {
     const BytesView rest = batches.view().subspan(at);
-    if (rest.size() < kBatchHeaderBytes) return Error{Errc::corrupt, "replicated bytes end inside a batch header"};
-    const BatchHeader header = BatchHeader::decode(rest.data());
+    if (rest.size() < protocol::kBatchHeaderBytes)
+      return Error{Errc::corrupt, "replicated bytes end inside a batch header"};
+    const protocol::BatchHeader header = protocol::BatchHeader::decode(rest.data());
     if (!header.is_plausible() || header.total_bytes() > rest.size()) {
       return Error{Errc::corrupt, "replicated bytes are no record batches"};
     }
-    if (header.crc != crc32c(rest.subspan(kAttributesAt, header.total_bytes() - kAttributesAt))) {
+    if (header.crc != crc32c(rest.subspan(protocol::kAttributesAt, header.total_bytes() - protocol::kAttributesAt))) {
       return Error{Errc::corrupt,
                    "checksum of a replicated batch at offset " + std::to_string(header.base_offset.value())};
     }

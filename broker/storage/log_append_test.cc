@@ -15,12 +15,12 @@ class LogAppend : public LogTest {
 TEST_F(LogAppend, assigns_offsets_and_leader_epoch_in_place_and_leaves_the_checksum) {
   append({"a", "b"});
   Bytes batch = make_batch({.values = {"c", "d", "e"}});
-  const uint32_t crc = BatchHeader::decode(batch.data()).crc;
+  const uint32_t crc = protocol::BatchHeader::decode(batch.data()).crc;
   const AppendInfo info = log().append_as_leader(batch, kEpoch).value();
   EXPECT_EQ(info.first_offset, Offset(2));
   EXPECT_EQ(info.last_offset, Offset(4));
   EXPECT_EQ(info.log_append_time_ms, kNoTimestamp);
-  const BatchHeader header = BatchHeader::decode(batch.data());
+  const protocol::BatchHeader header = protocol::BatchHeader::decode(batch.data());
   EXPECT_EQ(header.base_offset, Offset(2));
   EXPECT_EQ(header.leader_epoch, kEpoch);
   EXPECT_EQ(header.crc, crc);
@@ -42,39 +42,40 @@ TEST_F(LogAppend, refuses_what_is_no_single_whole_batch_of_the_current_format) {
   std::vector<std::byte> two(good.view().begin(), good.view().end());
   two.insert(two.end(), good.view().begin(), good.view().end());
   EXPECT_EQ(refusal(Bytes::adopt(two)), Errc::invalid_record);
-  EXPECT_EQ(refusal(with_field(good, kMagicAt, int8_t{1}, false)), Errc::invalid_record);
-  EXPECT_EQ(refusal(with_field(good, kMagicAt, int8_t{3}, false)), Errc::corrupt);
-  EXPECT_EQ(refusal(with_field(good, kLengthAt, int32_t{-5}, false)), Errc::corrupt);
-  EXPECT_EQ(refusal(with_field(good, kLengthAt, int32_t{2'000'000'000}, false)), Errc::invalid_record);
-  EXPECT_EQ(refusal(with_field(good, kMaxTimestampAt, int64_t{1}, false)), Errc::corrupt);  // checksum
+  EXPECT_EQ(refusal(with_field(good, protocol::kMagicAt, int8_t{1}, false)), Errc::invalid_record);
+  EXPECT_EQ(refusal(with_field(good, protocol::kMagicAt, int8_t{3}, false)), Errc::corrupt);
+  EXPECT_EQ(refusal(with_field(good, protocol::kLengthAt, int32_t{-5}, false)), Errc::corrupt);
+  EXPECT_EQ(refusal(with_field(good, protocol::kLengthAt, int32_t{2'000'000'000}, false)), Errc::invalid_record);
+  EXPECT_EQ(refusal(with_field(good, protocol::kMaxTimestampAt, int64_t{1}, false)), Errc::corrupt);  // checksum
   EXPECT_EQ(log().log_end(), Offset(0));
 }
 
 TEST_F(LogAppend, refuses_headers_that_no_client_may_send) {
   const Bytes good = make_batch({.values = {"a", "b"}});
-  EXPECT_EQ(refusal(with_field(good, kBaseOffsetAt, int64_t{7})), Errc::invalid_record);
-  EXPECT_EQ(refusal(with_field(good, kRecordCountAt, int32_t{0})), Errc::invalid_record);
-  EXPECT_EQ(refusal(with_field(good, kRecordCountAt, int32_t{-1})), Errc::invalid_record);
-  EXPECT_EQ(refusal(with_field(good, kRecordCountAt, int32_t{1})), Errc::invalid_record);
-  EXPECT_EQ(refusal(with_field(good, kLastOffsetDeltaAt, int32_t{5})), Errc::invalid_record);
-  EXPECT_EQ(refusal(with_field(good, kAttributesAt, kControlBit)), Errc::invalid_record);
-  EXPECT_EQ(refusal(with_field(good, kAttributesAt, kTransactionalBit)), Errc::invalid_record);
-  EXPECT_EQ(refusal(with_field(good, kAttributesAt, int16_t{5})), Errc::unsupported_compression);
+  EXPECT_EQ(refusal(with_field(good, protocol::kBaseOffsetAt, int64_t{7})), Errc::invalid_record);
+  EXPECT_EQ(refusal(with_field(good, protocol::kRecordCountAt, int32_t{0})), Errc::invalid_record);
+  EXPECT_EQ(refusal(with_field(good, protocol::kRecordCountAt, int32_t{-1})), Errc::invalid_record);
+  EXPECT_EQ(refusal(with_field(good, protocol::kRecordCountAt, int32_t{1})), Errc::invalid_record);
+  EXPECT_EQ(refusal(with_field(good, protocol::kLastOffsetDeltaAt, int32_t{5})), Errc::invalid_record);
+  EXPECT_EQ(refusal(with_field(good, protocol::kAttributesAt, protocol::kControlBit)), Errc::invalid_record);
+  EXPECT_EQ(refusal(with_field(good, protocol::kAttributesAt, protocol::kTransactionalBit)), Errc::invalid_record);
+  EXPECT_EQ(refusal(with_field(good, protocol::kAttributesAt, int16_t{5})), Errc::unsupported_compression);
   EXPECT_EQ(refusal(make_batch({.values = {"a"}, .producer = 9, .epoch = 0, .sequence = -1})), Errc::invalid_record);
   EXPECT_EQ(refusal(make_batch({.values = {"a"}, .producer = 9, .epoch = -1, .sequence = 0})), Errc::invalid_record);
 }
 
 TEST_F(LogAppend, refuses_records_that_contradict_their_header) {
   // More records promised than there are, with a header that is consistent in itself.
-  const Bytes promises = with_field(with_field(make_batch({.values = {"a", "b"}}), kRecordCountAt, int32_t{3}),
-                                    kLastOffsetDeltaAt, int32_t{2});
+  const Bytes promises =
+      with_field(with_field(make_batch({.values = {"a", "b"}}), protocol::kRecordCountAt, int32_t{3}),
+                 protocol::kLastOffsetDeltaAt, int32_t{2});
   EXPECT_EQ(refusal(promises), Errc::invalid_record);
-  const Bytes hides = with_field(with_field(make_batch({.values = {"a", "b"}}), kRecordCountAt, int32_t{1}),
-                                 kLastOffsetDeltaAt, int32_t{0});
+  const Bytes hides = with_field(with_field(make_batch({.values = {"a", "b"}}), protocol::kRecordCountAt, int32_t{1}),
+                                 protocol::kLastOffsetDeltaAt, int32_t{0});
   EXPECT_EQ(refusal(hides), Errc::invalid_record);
   // Every byte of the records, changed to every neighbour: never a crash, never a batch of another length.
   const Bytes good = make_batch({.values = {"a", "bc"}});
-  for (size_t at = kBatchHeaderBytes; at < good.size(); ++at) {
+  for (size_t at = protocol::kBatchHeaderBytes; at < good.size(); ++at) {
     for (int bit = 0; bit < 8; ++bit) {
       const auto changed = static_cast<int8_t>(static_cast<uint8_t>(good.view()[at]) ^ (1u << bit));
       const auto checked = check_client_batch(with_field(good, at, changed), config_, clock_.wall_ms());
@@ -110,8 +111,8 @@ TEST_F(LogAppend, log_append_time_replaces_the_clients_times) {
   const AppendInfo info = append({.values = {"a"}, .time = 5});
   EXPECT_EQ(info.log_append_time_ms, clock_.wall_ms());
   const Bytes stored = bytes_of(*read(0));
-  const BatchHeader header = BatchHeader::decode(stored.data());
-  EXPECT_TRUE(header.has(kTimestampTypeBit));
+  const protocol::BatchHeader header = protocol::BatchHeader::decode(stored.data());
+  EXPECT_TRUE(header.has(protocol::kTimestampTypeBit));
   EXPECT_EQ(header.max_timestamp, clock_.wall_ms());
   EXPECT_EQ(all(), (Values{{0, "a"}}));  // with a right checksum
 }
@@ -119,13 +120,13 @@ TEST_F(LogAppend, log_append_time_replaces_the_clients_times) {
 TEST_F(LogAppend, a_wrong_largest_timestamp_or_type_is_corrected) {
   const Timestamp now = clock_.wall_ms();
   const Bytes batch = make_batch({.values = {"a", "b"}, .times = {now, now - 5}});
-  const auto bits = static_cast<int16_t>(kTimestampTypeBit);
-  ASSERT_TRUE(
-      log().append_as_leader(with_field(with_field(batch, kMaxTimestampAt, now + 77), kAttributesAt, bits), kEpoch));
+  const auto bits = static_cast<int16_t>(protocol::kTimestampTypeBit);
+  ASSERT_TRUE(log().append_as_leader(
+      with_field(with_field(batch, protocol::kMaxTimestampAt, now + 77), protocol::kAttributesAt, bits), kEpoch));
   const Bytes stored = bytes_of(*read(0));
-  const BatchHeader header = BatchHeader::decode(stored.data());
+  const protocol::BatchHeader header = protocol::BatchHeader::decode(stored.data());
   EXPECT_EQ(header.max_timestamp, now);
-  EXPECT_FALSE(header.has(kTimestampTypeBit));
+  EXPECT_FALSE(header.has(protocol::kTimestampTypeBit));
   EXPECT_EQ(all().size(), 2u);
 }
 
@@ -180,7 +181,7 @@ TEST_F(LogAppend, followers_take_batches_as_the_leader_stored_them) {
   EXPECT_EQ(bytes_of(*follower->read(Offset(0), {.below = Offset(4), .bytes_max = 1 << 20})), stored);
 
   EXPECT_EQ(follower->append_as_follower(stored).error().code, Errc::invalid_argument);  // does not continue
-  Bytes damaged = with_field(bytes_of(*read(3)), kMaxTimestampAt, int64_t{4}, false);
+  Bytes damaged = with_field(bytes_of(*read(3)), protocol::kMaxTimestampAt, int64_t{4}, false);
   EXPECT_EQ(follower->append_as_follower(damaged).error().code, Errc::corrupt);
   EXPECT_EQ(follower->append_as_follower(stored.slice(0, 30)).error().code, Errc::corrupt);
   EXPECT_EQ(follower->log_end(), Offset(4));

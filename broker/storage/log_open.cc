@@ -88,7 +88,7 @@ Status Log::State::load_epochs() {
   kLog.warn("leader epoch checkpoint is unusable and is rebuilt from the log",
             {{"path", epochs_path()}, {"reason", parsed.error().context}});
   for (const auto& segment : segments) {
-    TRY(segment->for_each_header(segment->base(), [&](const BatchHeader& header) {
+    TRY(segment->for_each_header(segment->base(), [&](const protocol::BatchHeader& header) {
       if (epochs.assign(header.leader_epoch, header.base_offset)) ++epochs_changes;
     }));
   }

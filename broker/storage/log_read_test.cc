@@ -18,9 +18,9 @@ TEST_F(LogRead, every_offset_finds_the_batch_that_holds_it) {
   for (int pass = 0; pass < 3; ++pass) {
     for (int64_t offset = 0; offset < 800; ++offset) {
       const Bytes bytes = bytes_of(*read(offset, 1));
-      ASSERT_GE(bytes.size(), kBatchHeaderBytes) << offset;
-      EXPECT_EQ(BatchHeader::decode(bytes.data()).base_offset, Offset(offset / 2 * 2)) << offset;
-      EXPECT_EQ(bytes.size(), BatchHeader::decode(bytes.data()).total_bytes());
+      ASSERT_GE(bytes.size(), protocol::kBatchHeaderBytes) << offset;
+      EXPECT_EQ(protocol::BatchHeader::decode(bytes.data()).base_offset, Offset(offset / 2 * 2)) << offset;
+      EXPECT_EQ(bytes.size(), protocol::BatchHeader::decode(bytes.data()).total_bytes());
     }
     if (pass == 0) close_and_reopen();
     if (pass == 1) crash();

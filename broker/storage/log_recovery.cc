@@ -67,10 +67,11 @@ Status Log::State::recover_segments(size_t first) {
       if (!was_flushed) return drop_segments_from(i);
     }
     // Damage in the middle of flushed records is kept in place in every segment, also if the next one vouches for it.
-    TRY_ASSIGN(
-        const Segment::Recovery result,
-        segment.recover(options.recovery_point, options.config.index_interval_bytes,
-                        [&](const BatchHeader& header) { assign_epoch(header.leader_epoch, header.base_offset); }));
+    TRY_ASSIGN(const Segment::Recovery result,
+               segment.recover(options.recovery_point, options.config.index_interval_bytes,
+                               [&](const protocol::BatchHeader& header) {
+                                 assign_epoch(header.leader_epoch, header.base_offset);
+                               }));
     metrics.recovered_bytes.add(segment.size());
     metrics.truncated_bytes.add(result.cut_bytes);
     if (result.damaged_bytes != 0) {
@@ -143,7 +144,7 @@ Status Log::State::load_producers(bool complete) {
   if (complete && from == end()) return ok();
   const Timestamp now = options.clock->wall_ms();
   for (size_t i = segment_of(from); i < segments.size(); ++i) {
-    TRY(segments[i]->for_each_header(from, [&](const BatchHeader& header) {
+    TRY(segments[i]->for_each_header(from, [&](const protocol::BatchHeader& header) {
       if (header.base_offset >= from) producers.update(header, now);
     }));
   }

@@ -96,7 +96,7 @@ struct Log::State {
   Status roll();
   Status write_snapshot(Offset at);
   Status write_run(BytesView batches);
-  void added(const BatchHeader& header, Timestamp now_ms);
+  void added(const protocol::BatchHeader& header, Timestamp now_ms);
   void assign_epoch(LeaderEpoch epoch, Offset start);
 
   // log_read.cc

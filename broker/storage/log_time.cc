@@ -18,8 +18,8 @@ Result<std::optional<TimestampOffset>> Log::State::record_in(Segment& segment, c
   Bytes bytes = Bytes::uninitialized(static_cast<size_t>(location.bytes));
   TRY_ASSIGN(const size_t got, file->read_at(location.position, std::span(bytes.mutable_data(), bytes.size())));
   if (got != bytes.size()) return Error{Errc::io, segment.path() + " is shorter than it was"};
-  const BatchHeader header = BatchHeader::decode(bytes.data());
-  TRY_ASSIGN(const auto record, find_in_batch(header, bytes.view(), time, from));
+  const protocol::BatchHeader header = protocol::BatchHeader::decode(bytes.data());
+  TRY_ASSIGN(const auto record, find_in_batch(header, bytes, time, from));
   if (!record) return std::optional<TimestampOffset>();
   const Offset offset = header.base_offset.next(record->offset_delta);
   if (offset >= below) return std::optional<TimestampOffset>();
@@ -58,7 +58,7 @@ Result<std::optional<TimestampOffset>> Log::find_max_timestamp(Offset below) {
     if (below < segment.end() || from > segment.base()) {
       // Not all of it counts: the largest of those batches that do.
       time = kNoTimestamp;
-      TRY(segment.for_each_header(from, [&](const BatchHeader& header) {
+      TRY(segment.for_each_header(from, [&](const protocol::BatchHeader& header) {
         if (header.next_offset() <= below) time = std::max(time, header.max_timestamp);
       }));
       if (time == kNoTimestamp || (newest && time < newest->timestamp)) continue;

@@ -23,13 +23,16 @@ Sequence advance(Sequence from, int32_t by) {
   return Sequence(static_cast<int32_t>((int64_t{from.value()} + by + kModulus) % kModulus));
 }
 
-Sequence last_sequence(const BatchHeader& header) { return advance(header.base_sequence, header.last_offset_delta); }
-
-bool is_idempotent(const BatchHeader& header) {
-  return header.producer_id != kNoProducerId && !header.has(kControlBit) && header.base_sequence != kNoSequence;
+Sequence last_sequence(const protocol::BatchHeader& header) {
+  return advance(header.base_sequence, header.last_offset_delta);
 }
 
-std::string describe(const BatchHeader& header) {
+bool is_idempotent(const protocol::BatchHeader& header) {
+  return header.producer_id != kNoProducerId && !header.has(protocol::kControlBit) &&
+         header.base_sequence != kNoSequence;
+}
+
+std::string describe(const protocol::BatchHeader& header) {
   return "producer " + std::to_string(header.producer_id.value()) + ", epoch " +
          std::to_string(header.producer_epoch.value()) + ", first sequence " +
          std::to_string(header.base_sequence.value());
@@ -37,7 +40,7 @@ std::string describe(const BatchHeader& header) {
 
 }  // namespace
 
-Result<std::optional<ProducerState::Batch>> ProducerState::check(const BatchHeader& header) const {
+Result<std::optional<ProducerState::Batch>> ProducerState::check(const protocol::BatchHeader& header) const {
   std::optional<Batch> none;
   if (!is_idempotent(header)) return none;
   const auto found = producers_.find(header.producer_id);
@@ -70,7 +73,7 @@ void ProducerState::add(Producer& producer, const Batch& batch) {
   producer.batches[producer.count++] = batch;
 }
 
-void ProducerState::update(const BatchHeader& header, Timestamp now_ms) {
+void ProducerState::update(const protocol::BatchHeader& header, Timestamp now_ms) {
   if (!is_idempotent(header)) return;
   const auto [found, added] = producers_.try_emplace(header.producer_id);
   Producer& producer = found->second;

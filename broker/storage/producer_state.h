@@ -10,7 +10,7 @@
 #include "broker/base/bytes.h"
 #include "broker/base/result.h"
 #include "broker/base/strong_id.h"
-#include "broker/storage/batch_header.h"
+#include "broker/protocol/batch_header.h"
 
 namespace millrace::storage {
 
@@ -33,9 +33,9 @@ class ProducerState {
   // Whether the next batch of a producer may be appended. An earlier batch that is the same: it is a duplicate.
   // invalid_producer_epoch: a newer instance of the producer has written. out_of_order_sequence: a batch is missing
   // before it.
-  Result<std::optional<Batch>> check(const BatchHeader& header) const;
+  Result<std::optional<Batch>> check(const protocol::BatchHeader& header) const;
   // Notes a batch that is in the log, however it came there. `now_ms` is when it came, for expiry.
-  void update(const BatchHeader& header, Timestamp now_ms);
+  void update(const protocol::BatchHeader& header, Timestamp now_ms);
 
   void expire(Timestamp now_ms, int64_t expiration_ms);
   void limit(size_t producers_max);

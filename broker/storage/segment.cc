@@ -38,7 +38,7 @@ std::optional<Segment::AppendFailure> Segment::append(BytesView batches) {
   return AppendFailure{std::move(written).error(), repaired};
 }
 
-void Segment::add_batch(const BatchHeader& header, int32_t index_interval) {
+void Segment::add_batch(const protocol::BatchHeader& header, int32_t index_interval) {
   const uint64_t position = size_;
   size_ += header.total_bytes();
   end_ = header.next_offset();

@@ -36,9 +36,9 @@ class Segment {
   // Verifies all batches, builds the indexes anew and calls `seen` for each batch. Cuts (durably) at the first damage,
   // unless intact batches that end at or below `keep_below` follow it: those were flushed and are kept.
   Result<Recovery> recover(Offset keep_below, int32_t index_interval,
-                           const std::function<void(const BatchHeader&)>& seen);
+                           const std::function<void(const protocol::BatchHeader&)>& seen);
   // Walks the headers of a trusted segment from the batch that holds `from`.
-  Status for_each_header(Offset from, const std::function<void(const BatchHeader&)>& seen);
+  Status for_each_header(Offset from, const std::function<void(const protocol::BatchHeader&)>& seen);
 
   // Writes one run of whole batches; on an error the file is as before, or (second) could not be made so.
   struct AppendFailure {
@@ -47,7 +47,7 @@ class Segment {
   };
   std::optional<AppendFailure> append(BytesView batches);
   // Notes a batch of that run. In order.
-  void add_batch(const BatchHeader& header, int32_t index_interval);
+  void add_batch(const protocol::BatchHeader& header, int32_t index_interval);
 
   // The batch that holds `offset`, which lies in [base, end).
   struct Location {

@@ -17,11 +17,11 @@ Error damage(const Segment& segment, const BatchScanner& scanner) {
 Result<BatchScanner> Segment::scanner_for(const io::File& file, Offset offset) {
   TRY(check_indexes());
   TRY_ASSIGN(const auto entry, offsets_.find(offset));
-  if (entry && entry->position + kBatchHeaderBytes <= size_) {
+  if (entry && entry->position + protocol::kBatchHeaderBytes <= size_) {
     // The entry names the batch's last offset; its base has to be read from it.
-    std::array<std::byte, kBatchHeaderBytes> bytes;
+    std::array<std::byte, protocol::kBatchHeaderBytes> bytes;
     TRY_ASSIGN(const size_t got, file.read_at(entry->position, bytes));
-    const BatchHeader header = BatchHeader::decode(bytes.data());
+    const protocol::BatchHeader header = protocol::BatchHeader::decode(bytes.data());
     if (got == bytes.size() && header.is_plausible() && header.last_offset() == entry->last_offset) {
       return BatchScanner(file, entry->position, size_, header.base_offset, BatchScanner::kSmallChunkBytes);
     }
@@ -38,7 +38,7 @@ Result<Segment::Location> Segment::locate(Offset offset) {
     if (found == Found::damage) return damage(*this, scanner);
     if (found == Found::end)
       return Error{Errc::corrupt, path() + " ends before offset " + std::to_string(offset.value())};
-    const BatchHeader& header = scanner.header();
+    const protocol::BatchHeader& header = scanner.header();
     if (header.next_offset() > offset) {
       return Location{scanner.position(), header.base_offset, header.total_bytes(), header.next_offset()};
     }
@@ -51,9 +51,9 @@ Result<uint64_t> Segment::boundary_before(uint64_t from, Offset at, uint64_t lim
   TRY(check_indexes());
   TRY_ASSIGN(const auto entry, offsets_.find_position(limit));
   if (entry && entry->position > from) {
-    std::array<std::byte, kBatchHeaderBytes> bytes;
+    std::array<std::byte, protocol::kBatchHeaderBytes> bytes;
     TRY_ASSIGN(const size_t got, file->read_at(entry->position, bytes));
-    const BatchHeader header = BatchHeader::decode(bytes.data());
+    const protocol::BatchHeader header = protocol::BatchHeader::decode(bytes.data());
     if (got == bytes.size() && header.is_plausible() && header.last_offset() == entry->last_offset) {
       from = entry->position;
       at = header.base_offset;
@@ -67,7 +67,7 @@ Result<uint64_t> Segment::boundary_before(uint64_t from, Offset at, uint64_t lim
   }
 }
 
-Status Segment::for_each_header(Offset from, const std::function<void(const BatchHeader&)>& seen) {
+Status Segment::for_each_header(Offset from, const std::function<void(const protocol::BatchHeader&)>& seen) {
   if (is_empty() || from >= end_) return ok();
   TRY_ASSIGN(const auto file, log_.open());
   TRY_ASSIGN(BatchScanner scanner, scanner_for(*file, std::max(from, base_)));
@@ -95,7 +95,7 @@ Result<std::optional<Segment::Location>> Segment::locate_time(Timestamp time, Of
     TRY_ASSIGN(const Found found, scanner.next(Verify::header));
     if (found == Found::damage) return damage(*this, scanner);
     if (found == Found::end) return std::optional<Location>();
-    const BatchHeader& header = scanner.header();
+    const protocol::BatchHeader& header = scanner.header();
     if (header.max_timestamp >= time && header.next_offset() > from) {
       return std::optional(
           Location{scanner.position(), header.base_offset, header.total_bytes(), header.next_offset()});

@@ -48,7 +48,7 @@ Status Segment::adopt_active() {
     if (scanner.position() == 0) first_timestamp_ = scanner.header().max_timestamp;
   }
   if (first_timestamp_ == kNoTimestamp) {
-    BatchScanner first(*file, 0, size_, base_, kBatchHeaderBytes);
+    BatchScanner first(*file, 0, size_, base_, protocol::kBatchHeaderBytes);
     TRY_ASSIGN(const Found found, first.next(Verify::header));
     if (found == Found::batch) first_timestamp_ = first.header().max_timestamp;
   }
@@ -112,7 +112,7 @@ Status Segment::rebuild_indexes() {
 }
 
 Result<Segment::Recovery> Segment::recover(Offset keep_below, int32_t index_interval,
-                                           const std::function<void(const BatchHeader&)>& seen) {
+                                           const std::function<void(const protocol::BatchHeader&)>& seen) {
   Recovery result;
   TRY_ASSIGN(const std::shared_ptr<io::File> file, log_.place().fs.open(path(), io::OpenMode::read_write));
   TRY_ASSIGN(const uint64_t file_size, file->size());
@@ -186,7 +186,7 @@ Status Segment::truncate_to(Offset to) {
   if (is_empty()) first_timestamp_ = kNoTimestamp;
   if (!is_empty()) {
     TRY_ASSIGN(const auto last_entry, offsets_.last());
-    TRY(for_each_header(last_entry ? last_entry->last_offset : base_, [&](const BatchHeader& header) {
+    TRY(for_each_header(last_entry ? last_entry->last_offset : base_, [&](const protocol::BatchHeader& header) {
       if (header.max_timestamp > newest) {
         newest = header.max_timestamp;
         newest_offset = header.last_offset();
