@@ -142,7 +142,9 @@ void SimNames::flush(const std::string& directory) {
   std::erase_if(pending_, [&](const Change& change) {
     // The directory itself (and what holds it) has to exist for its entries to be found: real file systems commit
     // a directory together with the way to it.
-    const auto leads_there = [&](const std::string& path) { return path == directory || is_inside(directory, path); };
+    const auto leads_there = [&](const std::string& path) {
+      return !path.empty() && (path == directory || is_inside(directory, path));
+    };
     const bool touches = change.directory() == directory || parent_path(change.path) == directory ||
                          leads_there(change.path) || leads_there(change.to);
     if (touches) apply(durable_, change);
