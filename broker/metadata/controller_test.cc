@@ -1,12 +1,12 @@
 #include "broker/metadata/controller.h"
 
-#include <deque>
 #include <random>
 #include <thread>
 
 #include <gtest/gtest.h>
 
-#include "broker/metadata/test_cluster.h"
+#include "broker/metadata/cluster_test_support.h"
+#include "broker/metadata/memory_log_test_support.h"
 
 namespace millrace::metadata {
 namespace {
@@ -14,35 +14,6 @@ namespace {
 struct StillClock final : Clock {
   TimePoint now() const override { return TimePoint{}; }
   Timestamp wall_ms() const override { return 0; }
-};
-
-struct MemoryLog final : machine::LogWriter {
-  bool broken = false;
-  bool inline_commit = true;
-  std::vector<machine::Record> records;  // durable
-  std::deque<std::function<void()>> pending;
-
-  void append(std::vector<machine::Record> batch, Committed committed) override {
-    auto settle = [this, batch = std::move(batch), committed = std::move(committed)] {
-      if (broken) return committed(Error{Errc::disk_full, "metadata log"});
-      records.insert(records.end(), batch.begin(), batch.end());
-      committed(Offset{static_cast<int64_t>(records.size()) - 1});
-    };
-    if (inline_commit) return settle();
-    pending.push_back(std::move(settle));
-  }
-  void commit_all() {
-    while (!pending.empty()) {
-      auto settle = std::move(pending.front());
-      pending.pop_front();
-      settle();
-    }
-  }
-  ImageBuilder replay() const {
-    ImageBuilder builder;
-    for (size_t i = 0; i < records.size(); ++i) builder.apply(Offset{static_cast<int64_t>(i)}, records[i]);
-    return builder;
-  }
 };
 
 struct ControllerTest : testing::Test {

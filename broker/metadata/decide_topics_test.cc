@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "broker/metadata/test_cluster.h"
+#include "broker/metadata/cluster_test_support.h"
 #include "broker/metadata/topic_name.h"
 
 namespace millrace::metadata {

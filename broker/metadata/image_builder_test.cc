@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "broker/metadata/test_cluster.h"
+#include "broker/metadata/cluster_test_support.h"
 
 namespace millrace::metadata {
 namespace {
