@@ -128,7 +128,7 @@ void MetadataLog::run() {
     {
       MutexLock lock(mutex_);
       while (queue_.empty() && offered_ == nullptr && !closing_) changed_.wait(mutex_);
-      if (queue_.empty() && closing_) return;
+      if (queue_.empty() && offered_ == nullptr) return;
       batches.swap(queue_);
       if (batches.empty()) image = std::exchange(offered_, nullptr);  // commands first
     }
