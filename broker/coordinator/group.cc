@@ -5,7 +5,8 @@
 
 #include "broker/base/ensure.h"
 #include "broker/coordinator/coordinator_config.h"
-#include "broker/coordinator/wire_format.h"
+#include "broker/protocol/messages/consumer_protocol.h"
+#include "broker/protocol/reader.h"
 
 namespace millrace::coordinator {
 
@@ -128,12 +129,13 @@ std::optional<std::vector<std::string>> Group::subscribed_topics() const {
   for (const auto& [name, member] : members) {
     const Bytes* metadata = member->metadata(*protocol);
     if (metadata == nullptr) return std::nullopt;
-    // ConsumerProtocolSubscription: int16 version, [topic], and more that does not matter here.
-    WireReader reader(metadata->view());
+    // int16 version, then fields of which later versions only added more: what comes after the topics is not needed.
+    protocol::Reader reader(*metadata);
     reader.int16();
-    const int32_t count = reader.int32();
-    for (int32_t i = 0; i < count && reader.ok(); ++i) topics.insert(reader.string());
-    if (!reader.ok() || count < 0) return std::nullopt;
+    protocol::ConsumerProtocolSubscription subscription;
+    subscription.read(reader, 0);
+    if (!reader.ok()) return std::nullopt;
+    topics.insert(subscription.topics.begin(), subscription.topics.end());
   }
   return std::vector<std::string>(topics.begin(), topics.end());
 }

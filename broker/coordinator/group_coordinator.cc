@@ -4,8 +4,8 @@
 #include <atomic>
 #include <utility>
 
-#include "broker/coordinator/group_hash.h"
 #include "broker/coordinator/group_shard.h"
+#include "broker/protocol/hash.h"
 
 namespace millrace::coordinator {
 namespace {
@@ -27,7 +27,7 @@ GroupCoordinator::~GroupCoordinator() { stop(); }
 std::pair<GroupCoordinator::ShardPointer, GroupErrc> GroupCoordinator::find(std::string_view group) const {
   MutexLock lock(mutex_);
   if (partitions_ == 0 || stopped_) return {nullptr, GroupErrc::coordinator_not_available};
-  auto at = shards_.find(partition_of_group(group, partitions_));
+  auto at = shards_.find(PartitionIndex{protocol::coordinator_partition(group, partitions_)});
   if (at == shards_.end()) return {nullptr, GroupErrc::not_coordinator};
   if (at->second == nullptr || at->second->failed()) return {nullptr, GroupErrc::coordinator_load_in_progress};
   return {at->second, GroupErrc::none};

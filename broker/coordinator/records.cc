@@ -1,6 +1,8 @@
 #include "broker/coordinator/records.h"
 
-#include "broker/coordinator/wire_format.h"
+#include "broker/protocol/messages/group_coordinator_records.h"
+#include "broker/protocol/reader.h"
+#include "broker/protocol/writer.h"
 
 namespace millrace::coordinator {
 namespace {
@@ -10,84 +12,76 @@ constexpr int16_t kGroupKey = 2;
 constexpr int16_t kOffsetValueWithExpiry = 1;
 constexpr int16_t kOffsetValue = 3;
 constexpr int16_t kGroupValue = 3;
-constexpr int16_t kValueMax = 4;       // newest version that is read, of both
-constexpr int16_t kFlexibleSince = 4;  // of both
+
+template <class Message>
+Bytes prefixed(int16_t prefix, const Message& message, int16_t version) {
+  protocol::Writer writer;
+  writer.int16(prefix);
+  message.encode(writer, version);
+  return writer.take_bytes();
+}
 
 Bytes offset_key(const std::string& group, const std::string& topic, PartitionIndex partition) {
-  WireWriter writer;
-  writer.int16(kOffsetKey);
-  writer.string(group);
-  writer.string(topic);
-  writer.int32(partition.value());
-  return writer.take();
+  protocol::OffsetCommitKey key;
+  key.group = group;
+  key.topic = topic;
+  key.partition = partition.value();
+  return prefixed(kOffsetKey, key, 0);
 }
 
 Bytes group_key(const std::string& group) {
-  WireWriter writer;
-  writer.int16(kGroupKey);
-  writer.string(group);
-  return writer.take();
+  protocol::GroupMetadataKey key;
+  key.group = group;
+  return prefixed(kGroupKey, key, 0);
 }
 
-Result<CommittedOffset> read_offset(BytesView bytes) {
-  WireReader prefix(bytes);
+// Reads int16 version and the message, all of it.
+template <class Message>
+Result<Message> read_value(const Bytes& bytes, const char* what) {
+  protocol::Reader prefix(bytes);
   const int16_t version = prefix.int16();
-  if (!prefix.ok()) return Error{Errc::malformed, "offset value"};
-  if (version < 0 || version > kValueMax) return Error{Errc::unsupported_version, "offset value"};
-  WireReader reader(bytes.subspan(sizeof(int16_t)), version >= kFlexibleSince);
+  if (!prefix.ok()) return Error{Errc::malformed, what};
+  if (version < Message::kMinVersion || version > Message::kMaxVersion) return Error{Errc::unsupported_version, what};
+  return Message::decode(bytes.slice(sizeof(int16_t), bytes.size() - sizeof(int16_t)), version);
+}
+
+Result<CommittedOffset> read_offset(const Bytes& bytes) {
+  TRY_ASSIGN(protocol::OffsetCommitValue value, read_value<protocol::OffsetCommitValue>(bytes, "offset value"));
   CommittedOffset offset;
-  offset.offset = Offset{reader.int64()};
-  if (version >= 3) offset.leader_epoch = LeaderEpoch{reader.int32()};
-  offset.metadata = reader.string();
-  offset.committed_at = reader.int64();
-  if (version == kOffsetValueWithExpiry) {
-    const Timestamp expires_at = reader.int64();
-    if (expires_at != kNoTimestamp) offset.expires_at = expires_at;
-  }
-  reader.skip_tags();
-  if (!reader.ok() || !reader.at_end()) return Error{Errc::malformed, "offset value"};
+  offset.offset = Offset{value.offset};
+  offset.leader_epoch = LeaderEpoch{value.leader_epoch};
+  offset.metadata = std::move(value.metadata);
+  offset.committed_at = value.commit_timestamp;
+  if (value.expire_timestamp != kNoTimestamp) offset.expires_at = value.expire_timestamp;
   return offset;
 }
 
-Result<MemberPointer> read_member(WireReader& reader, int16_t version, const std::optional<std::string>& protocol) {
-  auto member = std::make_shared<Member>();
-  member->id = reader.string();
-  if (version >= 3) member->instance_id = reader.nullable_string();
-  member->client_id = reader.string();
-  member->client_host = reader.string();
-  if (version >= 1) member->rebalance_timeout_ms = reader.int32();
-  member->session_timeout_ms = reader.int32();
-  if (version < 1) member->rebalance_timeout_ms = member->session_timeout_ms;
-  Bytes subscription = reader.bytes();
-  if (protocol) member->protocols.push_back(JoinProtocol{*protocol, std::move(subscription)});
-  member->assignment = reader.bytes();
-  member->is_new = false;
-  reader.skip_tags();
-  if (!reader.ok()) return Error{Errc::malformed, "group member"};
-  return MemberPointer(std::move(member));
-}
-
-Result<Group> read_group(std::string id, BytesView bytes) {
-  WireReader prefix(bytes);
-  const int16_t version = prefix.int16();
-  if (!prefix.ok()) return Error{Errc::malformed, "group value"};
-  if (version < 0 || version > kValueMax) return Error{Errc::unsupported_version, "group value"};
-  WireReader reader(bytes.subspan(sizeof(int16_t)), version >= kFlexibleSince);
+Result<Group> read_group(std::string id, const Bytes& bytes) {
+  TRY_ASSIGN(protocol::GroupMetadataValue value, read_value<protocol::GroupMetadataValue>(bytes, "group value"));
   Group group;
   group.id = std::move(id);
-  if (std::string type = reader.string(); !type.empty()) group.protocol_type = std::move(type);
-  group.generation = Generation{reader.int32()};
-  group.protocol = reader.nullable_string();
-  group.leader = reader.nullable_string();
-  if (version >= 2) group.phase_since = reader.int64();
-  const int32_t count = reader.array_size();
-  for (int32_t i = 0; i < count; ++i) {
-    TRY_ASSIGN(MemberPointer member, read_member(reader, version, group.protocol));
+  if (!value.protocol_type.empty()) group.protocol_type = std::move(value.protocol_type);
+  group.generation = Generation{value.generation};
+  group.protocol = std::move(value.protocol);
+  group.leader = std::move(value.leader);
+  group.phase_since = value.current_state_timestamp;
+  for (protocol::GroupMetadataValue::MemberMetadata& source : value.members) {
+    auto member = std::make_shared<Member>();
+    member->id = std::move(source.member_id);
+    member->instance_id = std::move(source.group_instance_id);
+    member->client_id = std::move(source.client_id);
+    member->client_host = std::move(source.client_host);
+    member->session_timeout_ms = source.session_timeout;
+    // Version 0 has none.
+    member->rebalance_timeout_ms = source.rebalance_timeout < 0 ? source.session_timeout : source.rebalance_timeout;
+    // Copies: slices would keep the batch that they were read from.
+    if (group.protocol) member->protocols.push_back({*group.protocol, Bytes::copy_of(source.subscription.view())});
+    member->assignment = Bytes::copy_of(source.assignment.view());
+    member->is_new = false;
     if (member->instance_id) group.instances[*member->instance_id] = member->id;
-    group.members[member->id] = std::move(member);
+    const std::string name = member->id;
+    group.members[name] = std::move(member);
   }
-  reader.skip_tags();
-  if (!reader.ok() || !reader.at_end()) return Error{Errc::malformed, "group value"};
   group.phase = group.members.empty() ? GroupPhase::empty : GroupPhase::stable;
   return group;
 }
@@ -96,19 +90,14 @@ Result<Group> read_group(std::string id, BytesView bytes) {
 
 machine::Record offset_record(const std::string& group, const std::string& topic, PartitionIndex partition,
                               const CommittedOffset& offset) {
-  WireWriter writer;
-  if (offset.expires_at) {
-    writer.int16(kOffsetValueWithExpiry);
-    writer.int64(offset.offset.value());
-  } else {
-    writer.int16(kOffsetValue);
-    writer.int64(offset.offset.value());
-    writer.int32(offset.leader_epoch.value());
-  }
-  writer.string(offset.metadata);
-  writer.int64(offset.committed_at);
-  if (offset.expires_at) writer.int64(*offset.expires_at);
-  return {.key = offset_key(group, topic, partition), .value = writer.take()};
+  protocol::OffsetCommitValue value;
+  value.offset = offset.offset.value();
+  value.leader_epoch = offset.leader_epoch.value();
+  value.metadata = offset.metadata;
+  value.commit_timestamp = offset.committed_at;
+  value.expire_timestamp = offset.expires_at.value_or(kNoTimestamp);
+  const int16_t version = offset.expires_at ? kOffsetValueWithExpiry : kOffsetValue;
+  return {.key = offset_key(group, topic, partition), .value = prefixed(version, value, version)};
 }
 
 machine::Record offset_tombstone(const std::string& group, const std::string& topic, PartitionIndex partition) {
@@ -116,51 +105,48 @@ machine::Record offset_tombstone(const std::string& group, const std::string& to
 }
 
 machine::Record group_record(const Group& group) {
-  WireWriter writer;
-  writer.int16(kGroupValue);
-  writer.string(group.protocol_type.value_or(""));
-  writer.int32(group.generation.value());
-  writer.nullable_string(group.protocol);
-  writer.nullable_string(group.leader);
-  writer.int64(group.phase_since);
-  writer.int32(static_cast<int32_t>(group.members.size()));
+  protocol::GroupMetadataValue value;
+  value.protocol_type = group.protocol_type.value_or("");
+  value.generation = group.generation.value();
+  value.protocol = group.protocol;
+  value.leader = group.leader;
+  value.current_state_timestamp = group.phase_since;
   for (const auto& [id, member] : group.members) {
-    writer.string(member->id);
-    writer.nullable_string(member->instance_id);
-    writer.string(member->client_id);
-    writer.string(member->client_host);
-    writer.int32(member->rebalance_timeout_ms);
-    writer.int32(member->session_timeout_ms);
+    protocol::GroupMetadataValue::MemberMetadata& to = value.members.emplace_back();
+    to.member_id = member->id;
+    to.group_instance_id = member->instance_id;
+    to.client_id = member->client_id;
+    to.client_host = member->client_host;
+    to.rebalance_timeout = member->rebalance_timeout_ms;
+    to.session_timeout = member->session_timeout_ms;
     const Bytes* metadata = group.protocol ? member->metadata(*group.protocol) : nullptr;
-    writer.bytes(metadata != nullptr ? metadata->view() : BytesView());
-    writer.bytes(member->assignment.view());
+    if (metadata != nullptr) to.subscription = *metadata;
+    to.assignment = member->assignment;
   }
-  return {.key = group_key(group.id), .value = writer.take()};
+  return {.key = group_key(group.id), .value = prefixed(kGroupValue, value, kGroupValue)};
 }
 
 machine::Record group_tombstone(const std::string& group) { return {.key = group_key(group), .value = std::nullopt}; }
 
 Result<GroupLogRecord> read_record(const machine::Record& record) {
   if (!record.key) return Error{Errc::malformed, "group record without a key"};
-  WireReader key(record.key->view());
-  const int16_t type = key.int16();
-  if (!key.ok()) return Error{Errc::malformed, "key of a group record"};
+  protocol::Reader prefix(*record.key);
+  const int16_t type = prefix.int16();
+  if (!prefix.ok()) return Error{Errc::malformed, "key of a group record"};
   if (type < 0 || type > kGroupKey) return GroupLogRecord(OtherRecord{type});
+  const Bytes body = record.key->slice(sizeof(int16_t), record.key->size() - sizeof(int16_t));
   if (type == kGroupKey) {
-    GroupRecord group{.group = key.string(), .value = std::nullopt};
-    if (!key.ok() || !key.at_end()) return Error{Errc::malformed, "key of a group"};
+    TRY_ASSIGN(protocol::GroupMetadataKey key, protocol::GroupMetadataKey::decode(body, 0));
+    GroupRecord group{.group = std::move(key.group), .value = std::nullopt};
     if (record.value) {
-      TRY_ASSIGN(group.value, read_group(group.group, record.value->view()));
+      TRY_ASSIGN(group.value, read_group(group.group, *record.value));
     }
     return GroupLogRecord(std::move(group));
   }
-  OffsetRecord offset;
-  offset.group = key.string();
-  offset.topic = key.string();
-  offset.partition = PartitionIndex{key.int32()};
-  if (!key.ok() || !key.at_end()) return Error{Errc::malformed, "key of an offset"};
+  TRY_ASSIGN(protocol::OffsetCommitKey key, protocol::OffsetCommitKey::decode(body, 0));
+  OffsetRecord offset{std::move(key.group), std::move(key.topic), PartitionIndex{key.partition}, std::nullopt};
   if (record.value) {
-    TRY_ASSIGN(offset.value, read_offset(record.value->view()));
+    TRY_ASSIGN(offset.value, read_offset(*record.value));
   }
   return GroupLogRecord(std::move(offset));
 }
