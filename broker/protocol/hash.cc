@@ -1,5 +1,7 @@
 #include "broker/protocol/hash.h"
 
+#include <cstdlib>
+
 namespace millrace::protocol {
 
 int32_t java_string_hash(std::string_view utf8) {
@@ -21,7 +23,8 @@ int32_t java_string_hash(std::string_view utf8) {
 }
 
 int32_t coordinator_partition(std::string_view id, int32_t partitions) {
-  return (java_string_hash(id) & 0x7fffffff) % partitions;
+  const int32_t hash = java_string_hash(id);
+  return (hash == INT32_MIN ? 0 : std::abs(hash)) % partitions;
 }
 
 int32_t murmur2(BytesView bytes) {

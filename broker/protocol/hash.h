@@ -11,7 +11,7 @@ namespace millrace::protocol {
 // it.
 int32_t java_string_hash(std::string_view utf8);
 
-// (hash & 0x7fffffff) mod partitions, as Kafka places groups and transactional ids.
+// |hash| mod partitions (the smallest hash counts as 0), as Kafka places groups and transactional ids.
 int32_t coordinator_partition(std::string_view id, int32_t partitions);
 
 // The 32-bit MurmurHash2 of Kafka's default partitioner.
