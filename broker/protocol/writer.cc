@@ -53,7 +53,7 @@ void Writer::varlong(int64_t value) {
 }
 
 void Writer::string(std::string_view value, bool compact) {
-  ENSURE(value.size() <= INT16_MAX);
+  value = value.substr(0, INT16_MAX);
   if (compact) {
     unsigned_varint(static_cast<uint32_t>(value.size() + 1));
   } else {

@@ -41,6 +41,7 @@ class Writer {
   void varlong(int64_t value);
   void raw(BytesView bytes) { block_.insert(block_.end(), bytes.begin(), bytes.end()); }
 
+  // Cut at 32767 bytes, Kafka's limit: error texts that quote what a client sent may be longer.
   void string(std::string_view value, bool compact);
   void nullable_string(const std::optional<std::string>& value, bool compact);
   void bytes(const Bytes& value, bool compact);

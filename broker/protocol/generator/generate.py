@@ -267,7 +267,7 @@ def declaration(message, schema, response):
     for struct in message.ordered_structs():
         lines += [f"  struct {struct.name} {{", *struct_declaration(struct, "    "), "  };", ""]
     lines += struct_declaration(message, "  ")
-    lines += ["  // Of a whole body: bytes left over are malformed.",
+    lines += ["  // Bytes behind the last field are ignored, as Kafka ignores them.",
               f"  static Result<{message.name}> decode(const Bytes& body, int16_t version);", "};"]
     return lines
 
