@@ -65,7 +65,7 @@ void ImageBuilder::own_maps() {
   image.topics_by_id_ = std::make_shared<ClusterImage::TopicsById>(*image.topics_by_id_);
 }
 
-TopicImage* ImageBuilder::own_topic(const Uuid& id) {
+TopicImage* ImageBuilder::own_topic(Uuid id) {  // by value: it may lie in the topic that is replaced
   if (const auto own = own_topics_.find(id); own != own_topics_.end()) return own->second.get();
   const auto found = image_->topics_by_id_->find(id);
   if (found == image_->topics_by_id_->end()) return nullptr;

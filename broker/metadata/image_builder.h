@@ -50,7 +50,7 @@ class ImageBuilder {
   Status change(const ProducerIdsRecord& record);
   ClusterImage& own_image();
   void own_maps();
-  TopicImage* own_topic(const Uuid& id);  // null when unknown
+  TopicImage* own_topic(Uuid id);  // null when unknown
 
   std::shared_ptr<ClusterImage> image_;
   bool shared_ = false;                                     // image_ has been handed out
