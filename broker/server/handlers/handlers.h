@@ -10,14 +10,23 @@ namespace millrace::server::handlers {
 std::span<const Handler> table();
 
 // One per handler file.
+void run_alter_configs(RawRequest request);
 void run_api_versions(RawRequest request);
+void run_create_partitions(RawRequest request);
+void run_create_topics(RawRequest request);
 void run_delete_groups(RawRequest request);
+void run_delete_topics(RawRequest request);
+void run_describe_cluster(RawRequest request);
+void run_describe_configs(RawRequest request);
 void run_describe_groups(RawRequest request);
+void run_describe_topic_partitions(RawRequest request);
 void run_find_coordinator(RawRequest request);
 void run_heartbeat(RawRequest request);
+void run_incremental_alter_configs(RawRequest request);
 void run_join_group(RawRequest request);
 void run_leave_group(RawRequest request);
 void run_list_groups(RawRequest request);
+void run_metadata(RawRequest request);
 void run_offset_commit(RawRequest request);
 void run_offset_fetch(RawRequest request);
 void run_sync_group(RawRequest request);
