@@ -19,16 +19,22 @@ void run_delete_topics(RawRequest request);
 void run_describe_cluster(RawRequest request);
 void run_describe_configs(RawRequest request);
 void run_describe_groups(RawRequest request);
+void run_describe_log_dirs(RawRequest request);
 void run_describe_topic_partitions(RawRequest request);
+void run_fetch(RawRequest request);
 void run_find_coordinator(RawRequest request);
 void run_heartbeat(RawRequest request);
 void run_incremental_alter_configs(RawRequest request);
+void run_init_producer_id(RawRequest request);
 void run_join_group(RawRequest request);
 void run_leave_group(RawRequest request);
 void run_list_groups(RawRequest request);
+void run_list_offsets(RawRequest request);
 void run_metadata(RawRequest request);
 void run_offset_commit(RawRequest request);
 void run_offset_fetch(RawRequest request);
+void run_offset_for_leader_epoch(RawRequest request);
+void run_produce(RawRequest request);
 void run_sync_group(RawRequest request);
 
 }  // namespace millrace::server::handlers

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "broker/protocol/error_code.h"
+#include "broker/replication/partition.h"
+#include "broker/server/handlers/fetch_session.h"
+#include "broker/server/purgatory.h"
+
+namespace millrace::server {
+
+struct Services;
+
+struct FetchLimits {
+  int64_t bytes_min = 1;
+  int64_t bytes_max = 0;
+  replication::Isolation isolation = replication::Isolation::read_uncommitted;
+};
+
+// What one partition of a fetch got.
+struct FetchItem {
+  FetchTarget target;
+  std::shared_ptr<replication::Partition> partition;  // null until found
+  protocol::ErrorCode error = protocol::ErrorCode::none;
+  replication::FetchResult result;
+  storage::EpochEndOffset diverging;  // epoch >= 0: the client's history ends here (KIP-595)
+
+  bool is_diverging() const { return diverging.epoch != kNoLeaderEpoch; }
+  size_t bytes() const { return error == protocol::ErrorCode::none ? result.read.size_bytes() : 0; }
+
+  // Under which limits it was read; for knowing whether reading again could give anything else.
+  bool was_read = false;
+  size_t limit = 0;
+  bool at_least_one = false;
+};
+
+// The partitions of a fetch, read once now and, where they have changed, once more when it is worth answering.
+// serve() on the connection's reactor; is_ready() on any thread, not at the same time.
+class FetchOperation {
+ public:
+  FetchOperation(const Services& services, FetchLimits limits, std::vector<FetchTarget> targets);
+
+  // Reads every partition in order within the limits; the first that has records gets at least one batch (KIP-74).
+  void serve();
+  // After serve(): nothing to wait for.
+  bool is_complete() const;
+  // While parked: whether serve() would now give bytes_min, or a partition's state changed. Reads counters only.
+  bool is_ready() const;
+  std::vector<WatchKey> keys() const;
+
+  const std::vector<FetchItem>& items() const { return items_; }
+  std::vector<FetchItem>& items() { return items_; }
+
+ private:
+  void read(FetchItem& item, size_t limit, bool at_least_one);
+  bool is_unchanged(const FetchItem& item, size_t limit, bool at_least_one) const;
+
+  const Services& services_;
+  const FetchLimits limits_;
+  std::vector<FetchItem> items_;
+};
+
+}  // namespace millrace::server

@@ -1,0 +1,242 @@
+// Produce (0): record batches from the request's own bytes into the logs, and the wait for their acknowledgement.
+
+#include "broker/protocol/messages/produce.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "broker/base/endian.h"
+#include "broker/metadata/image_store.h"
+#include "broker/server/error_map.h"
+#include "broker/server/handlers/handlers.h"
+#include "broker/server/handlers/leader_hints.h"
+#include "broker/server/handlers/partition_lookup.h"
+#include "broker/server/purgatory.h"
+#include "broker/server/services.h"
+
+namespace millrace::server::handlers {
+
+namespace {
+
+using protocol::ErrorCode;
+using protocol::ProduceRequest;
+using protocol::ProduceResponse;
+using replication::Acks;
+using TopicAnswer = decltype(ProduceResponse::responses)::value_type;
+using PartitionAnswer = decltype(TopicAnswer::partition_responses)::value_type;
+
+constexpr int16_t kFirstZstdVersion = 7;   // KIP-110
+constexpr int16_t kFirstHintVersion = 10;  // KIP-951
+constexpr std::string_view kAdminClientId = "__admin_client";
+
+// An append that is not acknowledged yet, and where its answer goes.
+struct Unacknowledged {
+  std::shared_ptr<replication::Partition> partition;
+  replication::Appended appended;
+  size_t topic = 0;
+  size_t index = 0;
+};
+
+struct Refusal {
+  ErrorCode code = ErrorCode::none;
+  std::string message;
+};
+
+void fail(PartitionAnswer& answer, ErrorCode code, std::string message = {}) {
+  answer.error_code = protocol::wire(code);
+  answer.base_offset = -1;
+  answer.log_append_time_ms = kNoTimestamp;
+  answer.log_start_offset = -1;
+  if (!message.empty()) answer.error_message = std::move(message);
+}
+
+void fill(PartitionAnswer& answer, const replication::Appended& appended) {
+  answer.base_offset = appended.info.first_offset.value();
+  answer.log_append_time_ms = appended.info.log_append_time_ms;
+  answer.log_start_offset = appended.log_start.value();
+}
+
+// What the protocol's rules refuse before the log checks the batch itself. Positions are those of a record batch; what
+// is too short or of another magic is the log's to judge.
+Refusal refuse(const protocol::Records& records, int16_t version) {
+  constexpr size_t kMagicAt = 16, kAttributesAt = 21, kHeaderBytes = 61;
+  constexpr int16_t kCodecMask = 7, kZstd = 4, kTransactional = 1 << 4;
+  if (records.is_null() || records.size() == 0) {
+    return {ErrorCode::invalid_record, "a partition needs exactly one record batch"};
+  }
+  const std::byte* batch = records.bytes().data();
+  if (records.size() < kHeaderBytes || batch[kMagicAt] != std::byte{2}) return {};
+  const auto attributes = load_big_endian<int16_t>(batch + kAttributesAt);
+  if ((attributes & kCodecMask) == kZstd && version < kFirstZstdVersion) {
+    return {ErrorCode::unsupported_compression_type, "zstd needs Produce version 7 or newer"};
+  }
+  if ((attributes & kTransactional) != 0) return {ErrorCode::invalid_txn_state, "transactions are not available"};
+  return {};
+}
+
+// One produce request from its decoding to its reply. On the connection's reactor, but for settle(), which runs
+// wherever a partition makes progress, one call at a time.
+class Produce {
+ public:
+  Produce(Services& services, RequestContext context, Acks acks, Reply<ProduceResponse> reply)
+      : services_(services), context_(std::move(context)), acks_(acks), reply_(std::move(reply)) {}
+
+  void append_all(ProduceRequest& request);
+  void refuse_all(const ProduceRequest& request, ErrorCode code);
+  bool is_settled() const { return waiting_.empty(); }
+  bool settle();
+  std::vector<WatchKey> keys() const;
+  void time_out();
+  void send();
+
+ private:
+  // Fills `answer`; what it yields must be acknowledged before the answer holds.
+  std::optional<Unacknowledged> append(std::string_view topic, const Uuid& topic_id, protocol::Records& records,
+                                       PartitionAnswer& answer);
+  PartitionAnswer& answer(const Unacknowledged& one) {
+    return response_.responses[one.topic].partition_responses[one.index];
+  }
+  void add_leader_hints();
+
+  Services& services_;
+  RequestContext context_;
+  const Acks acks_;
+  Reply<ProduceResponse> reply_;
+  ProduceResponse response_;
+  std::vector<Unacknowledged> waiting_;
+};
+
+void Produce::append_all(ProduceRequest& request) {
+  response_.responses.resize(request.topic_data.size());
+  for (size_t t = 0; t < request.topic_data.size(); ++t) {
+    auto& topic = request.topic_data[t];
+    TopicAnswer& topic_answer = response_.responses[t];
+    topic_answer.partition_responses.resize(topic.partition_data.size());
+    for (size_t p = 0; p < topic.partition_data.size(); ++p) {
+      PartitionAnswer& answer = topic_answer.partition_responses[p];
+      answer.index = topic.partition_data[p].index;
+      if (auto unacknowledged = append(topic.name, topic.topic_id, topic.partition_data[p].records, answer)) {
+        unacknowledged->topic = t;
+        unacknowledged->index = p;
+        waiting_.push_back(std::move(*unacknowledged));
+      }
+    }
+    topic_answer.name = std::move(topic.name);
+    topic_answer.topic_id = topic.topic_id;
+  }
+}
+
+std::optional<Unacknowledged> Produce::append(std::string_view topic, const Uuid& topic_id, protocol::Records& records,
+                                              PartitionAnswer& answer) {
+  const auto refused = [&answer](ErrorCode code, std::string message) {
+    fail(answer, code, std::move(message));
+    return std::nullopt;
+  };
+  PartitionLookup found = find_partition(services_, topic, topic_id, PartitionIndex{answer.index});
+  if (found.partition == nullptr) return refused(found.error, {});
+  if (found.partition->is_internal() && *context_.client_id != kAdminClientId) {
+    return refused(ErrorCode::invalid_topic_exception, "internal topics are written by the brokers only");
+  }
+  if (Refusal refusal = refuse(records, context_.version); refusal.code != ErrorCode::none) {
+    return refused(refusal.code, std::move(refusal.message));
+  }
+  // The slice of the frame becomes the log's: nobody else has it any more.
+  Bytes batch = records.bytes();
+  records = {};
+  Result<replication::Appended> appended = found.partition->append(std::move(batch), acks_);
+  if (!appended) return refused(to_error_code(appended.error().code), std::move(appended.error().context));
+  fill(answer, *appended);
+  if (appended->acknowledged || acks_ == Acks::none) return std::nullopt;
+  return Unacknowledged{.partition = std::move(found.partition), .appended = *appended};
+}
+
+void Produce::refuse_all(const ProduceRequest& request, ErrorCode code) {
+  for (const auto& topic : request.topic_data) {
+    TopicAnswer& topic_answer = response_.responses.emplace_back();
+    topic_answer.name = topic.name;
+    topic_answer.topic_id = topic.topic_id;
+    for (const auto& partition : topic.partition_data) {
+      PartitionAnswer& answer = topic_answer.partition_responses.emplace_back();
+      answer.index = partition.index;
+      fail(answer, code);
+    }
+  }
+}
+
+bool Produce::settle() {
+  std::erase_if(waiting_, [this](const Unacknowledged& one) {
+    const Result<bool> acknowledged = one.partition->is_acknowledged(one.appended);
+    if (!acknowledged) fail(answer(one), to_error_code(acknowledged.error().code), acknowledged.error().context);
+    return !acknowledged || *acknowledged;
+  });
+  return waiting_.empty();
+}
+
+std::vector<WatchKey> Produce::keys() const {
+  std::vector<WatchKey> keys;
+  keys.reserve(waiting_.size());
+  for (const Unacknowledged& one : waiting_) keys.push_back(watch_key(one.partition.get()));
+  return keys;
+}
+
+// The records may be there all the same: the client is told that we do not know.
+void Produce::time_out() {
+  for (const Unacknowledged& one : waiting_) fail(answer(one), ErrorCode::request_timed_out);
+  waiting_.clear();
+}
+
+void Produce::send() {
+  if (acks_ == Acks::none) {
+    for (const TopicAnswer& topic : response_.responses) {
+      for (const PartitionAnswer& partition : topic.partition_responses) {
+        // The only way to tell a client that expects no reply, so that it looks up who leads.
+        if (partition.error_code != 0) return reply_.close_connection("a produce with acks=0 failed");
+      }
+    }
+    return reply_.no_response();
+  }
+  if (context_.version >= kFirstHintVersion) add_leader_hints();
+  reply_.send(response_);
+}
+
+void Produce::add_leader_hints() {
+  LeaderHints hints(services_, context_);
+  for (TopicAnswer& topic : response_.responses) {
+    for (PartitionAnswer& partition : topic.partition_responses) {
+      if (partition.error_code != protocol::wire(ErrorCode::not_leader_or_follower)) continue;
+      hints.fill(topic.name, topic.topic_id, PartitionIndex{partition.index}, partition.current_leader);
+    }
+  }
+  hints.add_endpoints(response_.node_endpoints);
+}
+
+void handle_produce(Services& services, RequestContext context, ProduceRequest request, Reply<ProduceResponse> reply) {
+  const bool known_acks = request.acks >= -1 && request.acks <= 1;
+  const Acks acks = known_acks ? static_cast<Acks>(request.acks) : Acks::all;
+  io::EventLoop& loop = context.loop();
+  const TimePoint deadline = services.clock->now() + std::chrono::milliseconds(std::max(request.timeout_ms, 0));
+  auto produce = std::make_shared<Produce>(services, std::move(context), acks, std::move(reply));
+  if (!known_acks) {
+    produce->refuse_all(request, ErrorCode::invalid_required_acks);
+  } else if (request.transactional_id) {
+    produce->refuse_all(request, ErrorCode::invalid_txn_state);
+  } else {
+    produce->append_all(request);
+  }
+  if (produce->is_settled()) return produce->send();
+  services.purgatory->park({.loop = &loop,
+                            .ready = [produce] { return produce->settle(); },
+                            .finish =
+                                [produce](WakeReason reason) {
+                                  if (reason != WakeReason::ready && !produce->settle()) produce->time_out();
+                                  produce->send();
+                                }},
+                           produce->keys(), deadline);
+}
+
+}  // namespace
+
+void run_produce(RawRequest request) { run_typed<&handle_produce>(std::move(request)); }
+
+}  // namespace millrace::server::handlers
