@@ -59,6 +59,8 @@ class Field:
         if not match or bool(match[2]) != bool(match[4]):
             raise SchemaError(f"'{text}' is no field: write Name type [versions] [tag N] [= default]")
         self.name, self.type, self.array = match[1], match[3], bool(match[2])
+        if self.type not in PRIMITIVES and not self.type[0].isupper():
+            raise SchemaError(f"{self.name}: no type {self.type}")
         self.versions = version_range(match[6] or "", message.versions)
         self.nullable = version_range(match[5][1:], message.versions) if match[5] else None
         if match[5] == "?":
@@ -67,7 +69,30 @@ class Field:
         self.tag_versions = version_range(match[8], message.versions) if match[8] else self.versions
         self.default = match[9]
         self.message = message
+        self.check_default()
+        if self.tag is not None and (message.flexible is None or self.tag_versions[0] < message.flexible):
+            raise SchemaError(f"{self.name} has a tag in versions that are not flexible")
         self.cpp = snake(self.name) + ("_" if snake(self.name) in ("default", "operator", "register", "version", "reader", "writer", "flexible", "tag") else "")
+
+    def check_default(self):
+        """Null only where it is allowed; otherwise text, or a number that fits."""
+        if self.default == "null" and not self.nullable:
+            raise SchemaError(f"{self.name} is never null, so null is no default of it")
+        if self.default in (None, "null") or (self.type == "string" and not self.array):
+            return
+        bits = re.fullmatch(r"(u?)int(\d+)", self.type)
+        if self.array or not (bits or self.type in ("bool", "float64")):
+            raise SchemaError(f"{self.name}: a {'[' if self.array else ''}{self.type}{']' if self.array else ''} has no default but null")
+        try:
+            if bits:
+                low = 0 if bits[1] else -(1 << int(bits[2]) - 1)
+                fits = low <= int(self.default, 0) < low + (1 << int(bits[2]))
+            else:
+                fits = self.default in ("true", "false") if self.type == "bool" else float(self.default) is not None
+        except ValueError:
+            fits = False
+        if not fits:
+            raise SchemaError(f"{self.name}: {self.default} is no {self.type}")
 
     @property
     def is_struct(self):
@@ -133,20 +158,23 @@ class Schema:
         stack = []
         for number, line in enumerate(path.read_text().splitlines(), 1):
             try:
-                self.take(line.rstrip(), stack)
+                self.take(line.rstrip(), stack, number)
             except SchemaError as error:
                 raise SchemaError(f"{path}:{number}: {error}") from None
         for message in self.messages:
-            known = {s.name for s in message.structs}
+            known = {s.name for s in message.structs if s.fields}
             for struct in [message, *message.structs]:
                 for field in struct.fields:
                     if field.is_struct and field.type not in known:
-                        raise SchemaError(f"{path}: {message.name}.{field.name}: no struct {field.type}")
+                        raise SchemaError(f"{path}:{field.line}: {field.name}: no struct {field.type}")
 
-    def take(self, line, stack):
+    def take(self, line, stack, number):
         if not line or line.lstrip().startswith("#"):
             return
-        depth, text = (len(line) - len(line.lstrip())) // 2, line.strip()
+        indent = len(line) - len(line.lstrip())
+        if indent % 2 or "\t" in line:
+            raise SchemaError("is not indented by two blanks a level")
+        depth, text = indent // 2, line.strip()
         if depth == 0:
             if match := re.fullmatch(r"api (\d+) (\w+)", text):
                 self.key, self.api = int(match[1]), match[2]
@@ -168,6 +196,14 @@ class Schema:
             stack.append(struct)
             return
         field = Field(text, message)
+        field.line = number
+        for other in stack[-1].fields:
+            if other.name == field.name:
+                raise SchemaError(f"{field.name} is there already, in line {other.line}")
+            if field.tag is not None and other.tag == field.tag:
+                raise SchemaError(f"tag {field.tag} is that of {other.name} already")
+        if stack[-1].name == "nothing":
+            raise SchemaError("is indented under a field that declares no struct")
         stack[-1].fields.append(field)
         if field.is_struct and all(s.name != field.type for s in message.structs):
             struct = Struct(field.type, message)

@@ -26,6 +26,7 @@ def functions(struct, path):
 
 
 def write_reflection(out, schemas, write):
+    names = []  # `name version_min`, in the order of message_types(): for make_corpus.py
     for group in range(GROUPS):
         mine = schemas[group::GROUPS]
         lines = [*HEAD, *[f'#include "broker/protocol/messages/{schema.stem}.h"' for schema in mine], "", "namespace millrace::protocol {", ""]
@@ -36,6 +37,7 @@ def write_reflection(out, schemas, write):
                     lines += functions(struct, f"{message.name}::{struct.name}")
                 lines += functions(message, message.name)
                 key = schema.key if message.kind in ("request", "response") else -1
+                names.append(f"{message.name} {message.versions[0]}")
                 rows.append(f'  table.push_back(message_type<{message.name}>("{message.name}", "{message.kind}", {key}));')
         lines += [f"void append_messages_{group}(std::vector<MessageType>& table) {{", *rows, "}", "", "}  // namespace millrace::protocol", ""]
         write(out / f"values_{group}.cc", "\n".join(lines))
@@ -45,3 +47,4 @@ def write_reflection(out, schemas, write):
     lines += [f"    append_messages_{group}(table);" for group in range(GROUPS)]
     lines += ["    return table;", "  }();", "  return all;", "}", "", "}  // namespace millrace::protocol", ""]
     write(out / "message_types.cc", "\n".join(lines))
+    write(out / "message_types.txt", "\n".join(names) + "\n")
