@@ -87,8 +87,6 @@ class Purgatory {
   Counter expired_;
   Counter completed_;
   std::array<Shard, kShards> shards_;
-  Mutex all_mutex_;  // taken alone
-  std::unordered_map<Operation*, OperationPointer> all_ GUARDED_BY(all_mutex_);
 };
 
 }  // namespace millrace::server

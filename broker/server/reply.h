@@ -8,6 +8,7 @@
 
 #include "broker/base/output_chain.h"
 #include "broker/server/request_context.h"
+#include "broker/server/server_metrics.h"
 
 namespace millrace::protocol {
 class Writer;
@@ -20,12 +21,14 @@ using EncodeBody = void (*)(const void* response, int16_t version, protocol::Wri
 // Where finished replies go: the connection, from any thread.
 class ReplySink {
  public:
-  enum class Outcome : uint8_t { reply, no_response, close };
+  enum class Outcome : uint8_t { reply, no_response };
   virtual ~ReplySink() = default;
-  // `frame` is the whole reply, size prefix included (Outcome::reply only). `mute_for`: see Reply::send.
+  // `frame` is the whole reply, size prefix included; empty for no_response. `mute_for`: see Reply::send.
   virtual void complete(uint64_t sequence, Outcome outcome, OutputChain frame, std::chrono::milliseconds mute_for) = 0;
   // False once the connection is gone: its replies have no reader and may be dropped.
   virtual bool is_open() const = 0;
+  // Ends the connection instead of a reply.
+  virtual void refuse(uint64_t sequence, CloseReason reason, std::string_view detail) = 0;
 };
 
 // The place of one request's reply in the order of its connection. Move-only; completed exactly once, from any thread:
@@ -43,7 +46,7 @@ class ReplySlot {
   void encode_and_send(EncodeBody encode, const void* response, int16_t body_version,
                        std::chrono::milliseconds mute_for);
   void no_response();
-  void close_connection(std::string_view reason);
+  void close_connection(std::string_view reason, CloseReason kind = CloseReason::handler);
   bool is_connection_open() const { return sink_ != nullptr && sink_->is_open(); }
   int16_t version() const { return version_; }
   protocol::ApiKey api() const { return api_; }

@@ -36,8 +36,8 @@ class SimStream final : public Stream {
         ends_(std::move(ends)),
         local_(std::move(local)),
         peer_(std::move(peer)) {
-    ends_.in->wake_reader = [this] { call_soon(on_readable_); };
-    ends_.out->wake_writer = [this] { call_soon(on_writable_); };
+    ends_.in->wake_reader = [this] { look_soon(); };
+    ends_.out->wake_writer = [this] { look_soon(); };
   }
   ~SimStream() override { close(); }
 
@@ -52,7 +52,8 @@ class SimStream final : public Stream {
     const size_t count = some_of(std::min(into.size(), in.arrived.size()));
     std::copy_n(in.arrived.begin(), count, into.begin());
     in.arrived.erase(in.arrived.begin(), in.arrived.begin() + static_cast<std::ptrdiff_t>(count));
-    if (in.wake_writer && !in.cut) in.wake_writer();
+    // As TCP does, not for each byte: a writer would move the stream in crumbs.
+    if (in.wake_writer && !in.cut && has_room(in)) in.wake_writer();
     return count;
   }
 
@@ -70,13 +71,12 @@ class SimStream final : public Stream {
   void when_readable(std::function<void()> callback) override {
     ENSURE(!on_readable_);
     on_readable_ = std::move(callback);
-    const SimPipe& in = *ends_.in;
-    if (!in.arrived.empty() || in.ended || in.reset) call_soon(on_readable_);
+    if (is_readable()) look_soon();
   }
   void when_writable(std::function<void()> callback) override {
     ENSURE(!on_writable_);
     on_writable_ = std::move(callback);
-    if (ends_.out->held() < options_.window_bytes || ends_.out->reset || ends_.in->reset) call_soon(on_writable_);
+    if (is_writable()) look_soon();
   }
 
   void close() override {
@@ -104,6 +104,7 @@ class SimStream final : public Stream {
   const Endpoint& local() const override { return local_; }
 
  private:
+  bool has_room(const SimPipe& pipe) const { return pipe.held() <= options_.window_bytes / 2; }
   size_t some_of(size_t most) {
     if (!options_.cut_anywhere || most <= 1 || scheduler_.random().chance(2)) return most;
     return 1 + scheduler_.random().below(most);
@@ -146,10 +147,18 @@ class SimStream final : public Stream {
       loop->run_after(at - scheduler.clock().now(), std::move(arrive));
     });
   }
-  void call_soon(std::function<void()>& callback) {
-    if (!callback) return;
-    ends_.own->post([self = self_, &callback] {
-      if (*self != nullptr && callback) std::exchange(callback, nullptr)();
+  bool is_readable() const { return !ends_.in->arrived.empty() || ends_.in->ended || ends_.in->reset; }
+  bool is_writable() const { return has_room(*ends_.out) || ends_.out->reset || ends_.in->reset; }
+  // Posts at most one look at a time at whether a callback is due.
+  void look_soon() {
+    if (std::exchange(look_posted_, true)) return;
+    ends_.own->post([self = self_] {
+      if (*self == nullptr) return;
+      SimStream& stream = **self;
+      stream.look_posted_ = false;
+      if (stream.on_readable_ && stream.is_readable()) std::exchange(stream.on_readable_, nullptr)();
+      if (*self == nullptr) return;
+      if (stream.on_writable_ && stream.is_writable()) std::exchange(stream.on_writable_, nullptr)();
     });
   }
 
@@ -159,6 +168,7 @@ class SimStream final : public Stream {
   const Endpoint local_;
   const Endpoint peer_;
   bool closed_ = false;
+  bool look_posted_ = false;
   std::function<void()> on_readable_;
   std::function<void()> on_writable_;
   std::shared_ptr<SimStream*> self_ = std::make_shared<SimStream*>(this);

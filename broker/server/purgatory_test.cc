@@ -1,0 +1,146 @@
+#include "broker/server/purgatory.h"
+
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "broker/io/sim/sim_event_loop.h"
+
+namespace millrace::server {
+namespace {
+
+using std::chrono::milliseconds;
+
+class PurgatoryTest : public testing::TestWithParam<uint64_t> {
+ protected:
+  // Parks an operation that is ready when its number is in ready_; notes how it ended.
+  void park(int number, std::vector<WatchKey> keys, milliseconds wait) {
+    purgatory_.park({loop_.get(), [this, number] { return ready_.contains(number); },
+                     [this, number](WakeReason reason) { ended_.emplace_back(number, reason); }},
+                    keys, clock_.now() + wait);
+  }
+  using Ends = std::vector<std::pair<int, WakeReason>>;
+
+  io::sim::SimClock clock_;
+  io::sim::SimScheduler scheduler_{clock_, GetParam()};
+  std::unique_ptr<io::sim::SimEventLoop> loop_ = scheduler_.make_loop();
+  std::unique_ptr<io::sim::SimEventLoop> other_loop_ = scheduler_.make_loop();
+  Purgatory purgatory_{clock_};
+  std::set<int> ready_;
+  Ends ended_;
+};
+INSTANTIATE_TEST_SUITE_P(seeds, PurgatoryTest, testing::Range<uint64_t>(1, 6));
+
+TEST_P(PurgatoryTest, what_is_ready_when_parked_ends_at_once) {
+  ready_ = {1};
+  park(1, {7}, milliseconds(100));
+  EXPECT_EQ(ended_, Ends({{1, WakeReason::ready}}));
+  EXPECT_EQ(purgatory_.parked(), 0);
+}
+
+TEST_P(PurgatoryTest, a_wake_of_any_of_its_keys_ends_it_when_it_is_ready) {
+  park(1, {7, 8}, milliseconds(100));
+  park(2, {8}, milliseconds(100));
+  purgatory_.wake(8);
+  EXPECT_EQ(ended_, Ends());
+  ready_ = {1};
+  purgatory_.wake(9);
+  EXPECT_EQ(ended_, Ends());
+  purgatory_.wake(8);
+  EXPECT_EQ(ended_, Ends({{1, WakeReason::ready}}));
+  EXPECT_EQ(purgatory_.parked(), 1);
+  scheduler_.run_for(milliseconds(200));
+  EXPECT_EQ(ended_, Ends({{1, WakeReason::ready}, {2, WakeReason::deadline}}));
+}
+
+TEST_P(PurgatoryTest, a_deadline_ends_it_neither_early_nor_twice) {
+  park(1, {7}, milliseconds(100));
+  park(2, {}, milliseconds(50));
+  park(3, {7}, milliseconds(0));
+  EXPECT_EQ(ended_, Ends({{3, WakeReason::deadline}}));
+  scheduler_.run_for(milliseconds(99));
+  EXPECT_EQ(ended_, Ends({{3, WakeReason::deadline}, {2, WakeReason::deadline}}));
+  scheduler_.run_for(milliseconds(1));
+  EXPECT_EQ(ended_.size(), 3u);
+  ready_ = {1, 2, 3};
+  purgatory_.wake(7);
+  scheduler_.run_for(milliseconds(1000));
+  EXPECT_EQ(ended_.size(), 3u);
+  EXPECT_EQ(purgatory_.expired().value(), 3u);
+  EXPECT_EQ(loop_->timers(), 0u);
+}
+
+TEST_P(PurgatoryTest, what_a_wake_on_another_loop_ends_is_finished_on_its_own) {
+  bool finished = false;
+  purgatory_.park({loop_.get(), [this] { return ready_.contains(1); },
+                   [&](WakeReason) {
+                     EXPECT_TRUE(loop_->is_current());
+                     EXPECT_FALSE(other_loop_->is_current());
+                     finished = true;
+                   }},
+                  std::array{WatchKey{7}}, clock_.now() + milliseconds(100));
+  ready_ = {1};
+  other_loop_->post([this] { purgatory_.wake(7); });
+  EXPECT_TRUE(scheduler_.run_until([&] { return finished; }));
+  EXPECT_EQ(loop_->timers(), 0u) << "the timer of an operation that ended is cancelled";
+}
+
+TEST_P(PurgatoryTest, shutting_down_ends_all_and_what_comes_later) {
+  park(1, {7}, milliseconds(100));
+  park(2, {}, milliseconds(100));
+  purgatory_.shut_down();
+  park(3, {7}, milliseconds(100));
+  EXPECT_EQ(ended_.size(), 3u);
+  for (const auto& [number, reason] : ended_) EXPECT_EQ(reason, WakeReason::shutting_down);
+  scheduler_.run_for(milliseconds(1000));
+  EXPECT_EQ(ended_.size(), 3u);
+}
+
+// Threads that make operations ready and wake them race with their deadlines.
+TEST(PurgatoryThreads, each_operation_ends_exactly_once_whoever_comes_first) {
+  class Inline final : public io::EventLoop {  // runs at once, whoever calls
+   public:
+    void post(std::function<void()> task) override { task(); }
+    bool is_current() const override { return true; }
+    io::TimerId run_after(Duration, std::function<void()>) override { return 0; }
+    void cancel(io::TimerId) override {}
+  };
+  io::sim::SimClock clock;
+  Inline loop;
+  Purgatory purgatory(clock);
+  constexpr int kRounds = 3000;
+  constexpr int kWakers = 3;
+  std::vector<std::atomic<int>> value(kRounds), ends(kRounds), asking(kRounds);
+  std::atomic<int> parked{0};
+  std::vector<std::thread> wakers;
+  for (int waker = 0; waker < kWakers; ++waker) {
+    wakers.emplace_back([&] {
+      for (int round = 0; round < kRounds; ++round) {
+        while (parked.load() < round) {
+        }
+        value[static_cast<size_t>(round)].fetch_add(1);
+        purgatory.wake(static_cast<WatchKey>(round));
+      }
+    });
+  }
+  for (int round = 0; round < kRounds; ++round) {
+    parked.store(round);
+    const auto i = static_cast<size_t>(round);
+    purgatory.park({&loop,
+                    [&, i] {
+                      EXPECT_EQ(asking[i].fetch_add(1), 0) << "asked by two threads at a time";
+                      const bool ready = value[i].load() == kWakers;
+                      asking[i].fetch_sub(1);
+                      return ready;
+                    },
+                    [&, i](WakeReason) { ends[i].fetch_add(1); }},
+                   std::array{static_cast<WatchKey>(round)}, clock.now() + milliseconds(100));
+  }
+  parked.store(kRounds);
+  for (std::thread& waker : wakers) waker.join();
+  for (const std::atomic<int>& count : ends) EXPECT_EQ(count.load(), 1) << "a wake was lost or came twice";
+  EXPECT_EQ(purgatory.parked(), 0);
+}
+
+}  // namespace
+}  // namespace millrace::server
