@@ -107,7 +107,7 @@ void MetadataLog::append(std::vector<machine::Record> records, Committed committ
     if (closing_ && !failure_) failure_ = Error{Errc::shutting_down, "metadata log"};
     failure = failure_;
     if (!failure) {
-      queue_.push_back({std::move(records), std::move(committed)});
+      queue_.push_back({std::move(records), std::move(committed), generation_});
       changed_.notify_one();
     }
   }
@@ -161,34 +161,43 @@ Status MetadataLog::flush() {
 
 void MetadataLog::write(std::deque<Pending> batches) {
   std::vector<Result<Offset>> outcomes;
-  std::optional<Error> failure;
   {
     MutexLock lock(io_mutex_);
+    std::optional<Error> failure;
+    uint64_t generation = 0;
     {
       MutexLock state(mutex_);
       failure = failure_;
+      generation = generation_;
     }
+    size_t appended = 0;
     for (const Pending& batch : batches) {
-      if (failure) break;
-      Result<Offset> appended = append_one(batch);
-      if (!appended) failure = appended.error();
-      outcomes.push_back(std::move(appended));
-    }
-    // Also what came before a failed append: it stands in the log and is committed once flushed.
-    if (!outcomes.empty()) {
-      if (const Status flushed = flush(); !flushed) {
-        failure = flushed.error();
-        outcomes.clear();
+      if (failure) {
+        outcomes.emplace_back(Error(*failure));
+      } else if (batch.generation != generation) {
+        outcomes.emplace_back(Error{Errc::conflict, "the metadata log was read again"});
+      } else {
+        outcomes.push_back(append_one(batch));
+        if (outcomes.back()) {
+          ++appended;
+        } else {
+          failure = outcomes.back().error();
+        }
       }
     }
-    if (failure) {
-      MutexLock state(mutex_);
-      failure_ = failure;
+    // Also what came before a failed append: it stands in the log and is committed once flushed.
+    if (appended > 0) {
+      if (const Status flushed = flush(); !flushed) {
+        failure = flushed.error();
+        for (Result<Offset>& outcome : outcomes) {
+          if (outcome) outcome = Result<Offset>(Error(*failure));
+        }
+      }
     }
+    MutexLock state(mutex_);
+    if (failure) failure_ = failure;
   }
-  for (size_t i = 0; i < batches.size(); ++i) {
-    batches[i].committed(i < outcomes.size() ? std::move(outcomes[i]) : Result<Offset>(Error(*failure)));
-  }
+  for (size_t i = 0; i < batches.size(); ++i) batches[i].committed(std::move(outcomes[i]));
 }
 
 Status MetadataLog::write_snapshot(const metadata::ClusterImage& image) {
@@ -211,6 +220,7 @@ Result<metadata::ImageBuilder> MetadataLog::reopen() {
   TRY(flush());  // what was not acknowledged and yet is there counts from now on
   MutexLock state(mutex_);
   failure_.reset();
+  ++generation_;
   return recovered;
 }
 

@@ -55,6 +55,7 @@ class MetadataLog final : public machine::LogWriter {
   struct Pending {
     std::vector<machine::Record> records;
     Committed committed;
+    uint64_t generation = 0;  // of the log when it was handed over: what is older than a reopen() must not be written
   };
 
   explicit MetadataLog(MetadataLogOptions options) : options_(std::move(options)) {}
@@ -79,6 +80,7 @@ class MetadataLog final : public machine::LogWriter {
   metadata::ImagePointer offered_ GUARDED_BY(mutex_);
   Offset snapshot_at_ GUARDED_BY(mutex_){-1};  // last record in the newest snapshot
   std::optional<Error> failure_ GUARDED_BY(mutex_);
+  uint64_t generation_ GUARDED_BY(mutex_) = 0;  // counts reopen()
   bool closing_ GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
