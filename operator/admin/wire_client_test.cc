@@ -11,6 +11,7 @@
 #include "broker/io/posix/epoll_network.h"
 #include "broker/protocol/frame.h"
 #include "broker/protocol/messages/api_versions.h"
+#include "broker/protocol/messages/create_partitions.h"
 #include "broker/protocol/messages/create_topics.h"
 #include "broker/protocol/messages/delete_topics.h"
 #include "broker/protocol/messages/describe_configs.h"
@@ -217,8 +218,20 @@ TEST_F(WireClientTest, a_refusal_carries_the_brokers_words) {
   EXPECT_EQ(refused.error().context, "topic a: retention.ms is not a good idea");
 }
 
+TEST_F(WireClientTest, growing_leaves_the_placement_to_the_broker) {
+  broker_.on<protocol::CreatePartitionsRequest>([](const protocol::CreatePartitionsRequest& request, int16_t) {
+    EXPECT_EQ(request.topics.at(0).count, 4);
+    EXPECT_FALSE(request.topics.at(0).assignments.has_value()) << "an empty list would place them on no broker";
+    protocol::CreatePartitionsResponse response;
+    response.results.emplace_back().name = request.topics.at(0).name;
+    return response;
+  });
+  EXPECT_TRUE(client().grow_topic("a", 4).has_value());
+}
+
 TEST_F(WireClientTest, a_topics_configuration_is_what_was_set_on_it) {
   broker_.on<protocol::DescribeConfigsRequest>([](const protocol::DescribeConfigsRequest& request, int16_t) {
+    EXPECT_FALSE(request.resources.at(0).configuration_keys.has_value()) << "an empty list would ask for none";
     protocol::DescribeConfigsResponse response;
     auto& result = response.results.emplace_back();
     result.resource_type = 2;

@@ -105,6 +105,7 @@ Result<TopicConfig> WireClient::describe_topic_config(const std::string& name) {
   auto& resource = request.resources.emplace_back();
   resource.resource_type = kTopicResource;
   resource.resource_name = name;
+  resource.configuration_keys.reset();  // all of them
   TRY(ensure_link());
   TRY_ASSIGN(const int16_t version, version_for(protocol::ApiKey::describe_configs, {0, request.kMaxVersion}));
   if (version < kFirstConfigSourceVersion) return Error{Errc::unsupported_version, "DescribeConfigs of the broker"};
@@ -146,6 +147,7 @@ Status WireClient::grow_topic(const std::string& name, int32_t count) {
   auto& topic = request.topics.emplace_back();
   topic.name = name;
   topic.count = count;
+  topic.assignments.reset();  // the broker places them
   TRY_ASSIGN(const protocol::CreatePartitionsResponse response, call_once(request));
   for (const auto& result : response.results) {
     if (result.name == name) return status_of(result.error_code, result.error_message, "topic " + name);

@@ -78,6 +78,24 @@ void print_ready(World& world, kube::Client& kube, const StateDir& dir, bool det
             << " Its data stays in " << dir.path() << "." << std::endl;
 }
 
+// The end of what brokers that are not ready have written: they say there what is wrong and what to do.
+void print_broker_logs(World& world, kube::Client& kube, const StateDir& dir) {
+  constexpr size_t kTailBytes = 600;
+  const Result<std::vector<ClusterView>> clusters = view_clusters(kube, std::string(api::kDefaultNamespace), true);
+  if (!clusters) return;
+  for (const ClusterView& cluster : *clusters) {
+    for (const BrokerView& broker : cluster.brokers) {
+      if (broker.is_ready) continue;
+      const std::string path =
+          io::join_path(io::join_path(dir.broker_logs(), api::kDefaultNamespace), broker.pod + ".log");
+      const Result<std::string> log = io::read_small_file(world.fs, path);
+      if (!log || log->empty()) continue;
+      const size_t from = log->size() > kTailBytes ? log->find('\n', log->size() - kTailBytes) : std::string::npos;
+      world.err << path << " ends with:\n" << (from == std::string::npos ? *log : log->substr(from + 1)) << std::flush;
+    }
+  }
+}
+
 void print_refusals(World& world, const Standing& standing) {
   for (const std::string& refusal : standing.refusals) fail(world, refusal);
 }
@@ -182,6 +200,7 @@ int run_detached(World& world, const CommandLine& line, Signals& signals, StateD
     print_ready(world, **store, dir, true);
     return kDone;
   }
+  print_broker_logs(world, **store, dir);
   return fail(
       world,
       "not all is ready yet; it goes on in the background. `millrace local status` shows how far it is, logs are in " +
