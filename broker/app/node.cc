@@ -156,7 +156,6 @@ Status Node::State::register_broker() {
   for (size_t i = 0; i < command.listeners.size(); ++i) {
     if (command.listeners[i].port == 0) command.listeners[i].port = bound[i].at.port;
     TRY(metadata->initialize_and_register(dir->meta().cluster_id, std::move(command)));
-    groups->apply(*metadata->images().load());
     partitions->start();
     return ok();
   }
