@@ -155,128 +155,129 @@ Status Node::State::register_broker() {
   const std::vector<server::ListenerOptions> bound = server->listeners();
   for (size_t i = 0; i < command.listeners.size(); ++i) {
     if (command.listeners[i].port == 0) command.listeners[i].port = bound[i].at.port;
-    TRY(metadata->initialize_and_register(dir->meta().cluster_id, std::move(command)));
-    partitions->start();
-    return ok();
   }
+  TRY(metadata->initialize_and_register(dir->meta().cluster_id, std::move(command)));
+  partitions->start();
+  return ok();
+}
 
-  Status Node::State::open_server() {
-    sessions = std::make_unique<server::FetchSessionCache>(
-        server::FetchSessionLimits{.slots = static_cast<size_t>(server_config.fetch_sessions_max)}, clock, random);
-    producer_ids = std::make_unique<server::ProducerIds>(metadata->controller(), config.id);
-    services = {.handlers = server::handlers::table(),
-                .clock = &clock,
-                .random = &random,
-                .config = &server_config,
-                .purgatory = purgatory.get(),
-                .partitions = partitions.get(),
-                .images = &metadata->images(),
-                .fetch_sessions = sessions.get(),
-                .producer_ids = producer_ids.get(),
-                .controller = &metadata->controller(),
-                .broker = &view,
-                .groups = &groups->coordinator()};
-    const size_t count = server_config.reactors > 0 ? static_cast<size_t>(server_config.reactors)
-                                                    : std::max(1u, std::thread::hardware_concurrency());
-    std::vector<io::EventLoop*> loops;
-    for (size_t i = 0; i < count; ++i) {
-      TRY_ASSIGN(auto loop, io::posix::EpollEventLoop::start("reactor-" + std::to_string(i)));
-      loops.push_back(loop.get());
-      reactors.push_back(std::move(loop));
-    }
-    TRY_ASSIGN(server, server::Server::open({.network = &network,
-                                             .loops = std::move(loops),
-                                             .listeners = config.listeners,
-                                             .config = server_config,
-                                             .handlers = services.handlers,
-                                             .services = &services}));
-    return ok();
+Status Node::State::open_server() {
+  sessions = std::make_unique<server::FetchSessionCache>(
+      server::FetchSessionLimits{.slots = static_cast<size_t>(server_config.fetch_sessions_max)}, clock, random);
+  producer_ids = std::make_unique<server::ProducerIds>(metadata->controller(), config.id);
+  services = {.handlers = server::handlers::table(),
+              .clock = &clock,
+              .random = &random,
+              .config = &server_config,
+              .purgatory = purgatory.get(),
+              .partitions = partitions.get(),
+              .images = &metadata->images(),
+              .fetch_sessions = sessions.get(),
+              .producer_ids = producer_ids.get(),
+              .controller = &metadata->controller(),
+              .broker = &view,
+              .groups = &groups->coordinator()};
+  const size_t count = server_config.reactors > 0 ? static_cast<size_t>(server_config.reactors)
+                                                  : std::max(1u, std::thread::hardware_concurrency());
+  std::vector<io::EventLoop*> loops;
+  for (size_t i = 0; i < count; ++i) {
+    TRY_ASSIGN(auto loop, io::posix::EpollEventLoop::start("reactor-" + std::to_string(i)));
+    loops.push_back(loop.get());
+    reactors.push_back(std::move(loop));
   }
+  TRY_ASSIGN(server, server::Server::open({.network = &network,
+                                           .loops = std::move(loops),
+                                           .listeners = config.listeners,
+                                           .config = server_config,
+                                           .handlers = services.handlers,
+                                           .services = &services}));
+  return ok();
+}
 
-  Status Node::State::open_http() {
-    TRY_ASSIGN(http, HttpEndpoints::open({.at = config.http,
-                                          .metrics = [this] { return metrics(); },
-                                          .not_ready = [] { return std::string(); },  // opened last: all else serves
-                                          .version = kBuildVersion}));
-    return ok();
+Status Node::State::open_http() {
+  TRY_ASSIGN(http, HttpEndpoints::open({.at = config.http,
+                                        .metrics = [this] { return metrics(); },
+                                        .not_ready = [] { return std::string(); },  // opened last: all else serves
+                                        .version = kBuildVersion}));
+  return ok();
+}
+
+std::string Node::State::metrics() const {
+  MetricSources sources{.storage = &storage_metrics,
+                        .coordinator = &coordinator_metrics,
+                        .server = &server->metrics(),
+                        .handlers = services.handlers,
+                        .purgatory = purgatory.get(),
+                        .version = kBuildVersion};
+  sources.topics = static_cast<int64_t>(metadata->images().load()->topics().size());
+  for (const auto& partition : partitions->all()) {
+    ++sources.partitions;
+    sources.log_bytes += static_cast<int64_t>(partition->size_bytes());
+    sources.offline_partitions += partition->is_offline();
   }
+  return metrics_page(sources);
+}
 
-  std::string Node::State::metrics() const {
-    MetricSources sources{.storage = &storage_metrics,
-                          .coordinator = &coordinator_metrics,
-                          .server = &server->metrics(),
-                          .handlers = services.handlers,
-                          .purgatory = purgatory.get(),
-                          .version = kBuildVersion};
-    sources.topics = static_cast<int64_t>(metadata->images().load()->topics().size());
-    for (const auto& partition : partitions->all()) {
-      ++sources.partitions;
-      sources.log_bytes += static_cast<int64_t>(partition->size_bytes());
-      sources.offline_partitions += partition->is_offline();
-    }
-    return metrics_page(sources);
+Status Node::State::stop() {
+  if (stopped) return ok();
+  stopped = true;
+  http.reset();
+  if (server) {
+    // Members and fetches that wait are answered now; every reply that is owed leaves before its connection closes.
+    purgatory->shut_down();
+    groups->stop();
+    std::promise<void> drained;
+    auto all = drained.get_future();
+    server->stop(kStopGrace, [&drained] { drained.set_value(); });
+    all.wait();
+  } else if (purgatory) {
+    purgatory->shut_down();
   }
-
-  Status Node::State::stop() {
-    if (stopped) return ok();
-    stopped = true;
-    http.reset();
-    if (server) {
-      // Members and fetches that wait are answered now; every reply that is owed leaves before its connection closes.
-      purgatory->shut_down();
-      groups->stop();
-      std::promise<void> drained;
-      auto all = drained.get_future();
-      server->stop(kStopGrace, [&drained] { drained.set_value(); });
-      all.wait();
-    } else if (purgatory) {
-      purgatory->shut_down();
-    }
-    if (groups) groups->stop();
-    for (auto& loop : reactors) loop->stop();
-    Status outcome = ok();
-    if (metadata) outcome = metadata->stop();
-    if (background) background->stop();
-    if (partitions) {
-      Status closed = partitions->close();
-      if (outcome) outcome = std::move(closed);
-    }
-    if (flusher) flusher->stop();
-    // Reactors and the background loop own tasks that refer to what follows, so the order of destruction is stated
-    // here.
-    server.reset();
-    progress.groups = nullptr;
-    groups.reset();
-    partitions.reset();
-    return outcome;
+  if (groups) groups->stop();
+  for (auto& loop : reactors) loop->stop();
+  Status outcome = ok();
+  if (metadata) outcome = metadata->stop();
+  if (background) background->stop();
+  if (partitions) {
+    Status closed = partitions->close();
+    if (outcome) outcome = std::move(closed);
   }
+  if (flusher) flusher->stop();
+  // Reactors and the background loop own tasks that refer to what follows, so the order of destruction is stated
+  // here.
+  server.reset();
+  progress.groups = nullptr;
+  groups.reset();
+  partitions.reset();
+  return outcome;
+}
 
-  Node::Node(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Node::Node(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
-  Node::~Node() {
-    const Status stopped = state_->stop();
-    if (!stopped) kLog.error("the broker did not stop cleanly", {{"error", stopped.error().to_string()}});
-  }
+Node::~Node() {
+  const Status stopped = state_->stop();
+  if (!stopped) kLog.error("the broker did not stop cleanly", {{"error", stopped.error().to_string()}});
+}
 
-  Result<std::unique_ptr<Node>> Node::open(NodeConfig config) {
-    // Made first: when a step fails, its destructor stops what the steps before it started.
-    std::unique_ptr<Node> node(new Node(std::make_unique<State>(std::move(config))));
-    State& state = *node->state_;
-    TRY(state.open_storage());
-    TRY(state.start_controller());
-    TRY(state.open_partitions());
-    TRY(state.open_server());
-    TRY(state.register_broker());
-    TRY(state.open_http());
-    return node;
-  }
+Result<std::unique_ptr<Node>> Node::open(NodeConfig config) {
+  // Made first: when a step fails, its destructor stops what the steps before it started.
+  std::unique_ptr<Node> node(new Node(std::make_unique<State>(std::move(config))));
+  State& state = *node->state_;
+  TRY(state.open_storage());
+  TRY(state.start_controller());
+  TRY(state.open_partitions());
+  TRY(state.open_server());
+  TRY(state.register_broker());
+  TRY(state.open_http());
+  return node;
+}
 
-  std::vector<server::ListenerOptions> Node::listeners() const { return state_->server->listeners(); }
+std::vector<server::ListenerOptions> Node::listeners() const { return state_->server->listeners(); }
 
-  io::Endpoint Node::http() const { return state_->http->at(); }
+io::Endpoint Node::http() const { return state_->http->at(); }
 
-  Status Node::stop() { return state_->stop(); }
+Status Node::stop() { return state_->stop(); }
 
-  const char* const kBuildVersion = MILLRACE_VERSION;
+const char* const kBuildVersion = MILLRACE_VERSION;
 
 }  // namespace millrace::app
