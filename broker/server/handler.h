@@ -30,7 +30,7 @@ struct Handler {
   void (*run)(RawRequest request) = nullptr;
 };
 
-// Closes the connection with a rate-limited log line and a count: a body that does not decode, or has bytes left over.
+// Closes the connection with a rate-limited log line and a count: a body that does not decode.
 void refuse_body(RawRequest request, const Error& error);
 
 // Adapts a typed handler to Handler::run. A handler file holds

@@ -41,8 +41,10 @@ class Frames(BrokerTest):
     def test_an_announced_array_larger_than_the_frame_is_refused_without_the_memory(self):
         self.assert_closed(frame(METADATA, 4, struct.pack(">i", 0x7FFFFFFF)))
 
-    def test_bytes_after_the_body_close_the_connection(self):
-        self.assert_closed(frame(METADATA, 4, metadata() + b"extra"))
+    def test_bytes_after_the_body_are_ignored_as_kafka_ignores_them(self):
+        with Wire(self.bootstrap) as wire:  # librdkafka 2.16 sends such bytes
+            self.assertGreater(len(wire.call(METADATA, 4, metadata() + b"extra")), 0)
+            self.assertGreater(len(wire.call(METADATA, 4, metadata())), 0)
 
     def test_an_unknown_api_key_closes_the_connection(self):
         self.assert_closed(frame(999, 0, b""))
@@ -52,7 +54,7 @@ class Frames(BrokerTest):
 
     def test_a_newer_api_versions_request_is_told_which_versions_there_are(self):
         with Wire(self.bootstrap) as wire:
-            code, count, key = struct.unpack_from(">hih", wire.call(API_VERSIONS, 120, b"whatever this is"))
+            code, count, key = struct.unpack_from(">hih", wire.call(API_VERSIONS, 120, b"\x00whatever this is"))
             self.assertEqual((code, count, key), (UNSUPPORTED_VERSION, 1, API_VERSIONS))
 
     def test_an_http_request_closes_the_connection(self):
@@ -196,7 +198,7 @@ class StartUp(unittest.TestCase):
         _, directory = self.used_directory()
         said = self.refused(*self.arguments(directory))
         self.assertIn(directory, said)
-        self.assertIn("in use", said)
+        self.assertIn("another running broker", said)
 
     def test_a_data_directory_of_another_node(self):
         broker, directory = self.used_directory()
