@@ -56,6 +56,7 @@ Status forget_readiness(kube::Client& kube) {
       if (!object.has({"status", "conditions"})) continue;
       kube::Json status = object.json()["status"];
       status.erase("conditions");
+      if (kind == "Pod") status = kube::Json::object();
       TRY(kube.update_status(object.with_status(std::move(status))));
     }
   }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -25,9 +26,12 @@ Result<std::string> older_rival(kube::Client& kube, const api::KafkaTopic& topic
 std::optional<plan::TopicFacts> facts_of(const std::optional<admin::TopicDescription>& topic,
                                          admin::TopicConfig config) {
   if (!topic) return std::nullopt;
+  const auto leaderless = std::count_if(topic->partitions.begin(), topic->partitions.end(),
+                                        [](const admin::PartitionDescription& one) { return one.leader == kNoBroker; });
   return plan::TopicFacts{.id = topic->id.to_string(),
                           .partitions = topic->partition_count(),
                           .replicas = topic->replica_count(),
+                          .leaderless = static_cast<int32_t>(leaderless),
                           .config = std::move(config)};
 }
 

@@ -48,6 +48,7 @@ struct TopicFacts {
   std::string id;
   int32_t partitions = 0;
   std::optional<int32_t> replicas;  // none when partitions differ
+  int32_t leaderless = 0;           // partitions that nobody serves now
   std::map<std::string, std::string> config;
 };
 

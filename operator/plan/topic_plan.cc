@@ -139,6 +139,13 @@ Plan plan_topic(const api::KafkaTopic& topic, const TopicObserved& observed) {
                               std::to_string(topic.partitions) + " partitions"});
   }
   plan_config(topic, facts, plan);
+  if (facts.leaderless > 0) {
+    plan.check_again = kCheckSoon;
+    plan.conditions.push_back({std::string(kReady), ConditionStatus::no, "PartitionsWithoutLeader",
+                               std::to_string(facts.leaderless) + " of " + std::to_string(facts.partitions) +
+                                   " partitions of topic " + topic.topic + " have no leader now"});
+    return plan;
+  }
   plan.conditions.push_back({std::string(kReady), ConditionStatus::yes, "TopicReady", ""});
   return plan;
 }

@@ -51,6 +51,13 @@ TEST_F(TopicPlan, the_topic_may_have_another_name_than_the_object) {
   EXPECT_EQ(planned(), "create topic Pay.Ments");
 }
 
+TEST_F(TopicPlan, is_not_ready_while_a_partition_has_no_leader) {
+  seen_.topic->leaderless = 1;
+  const Plan plan = plan_topic(topic(), seen_);
+  EXPECT_EQ(plan.conditions[0].reason, "PartitionsWithoutLeader");
+  EXPECT_EQ(plan.check_again, kCheckSoon);
+}
+
 TEST_F(TopicPlan, partitions_grow) {
   spec()["partitions"] = 5;
   EXPECT_EQ(planned(), "grow topic payments to 5 partitions");
