@@ -166,6 +166,18 @@ TEST_F(PartitionTest, flush_ms_asks_for_one_flush_when_it_is_due) {
   EXPECT_EQ(partition_->offsets()->flushed, Offset{3});
 }
 
+TEST_F(PartitionTest, a_segment_is_flushed_when_the_next_one_begins) {
+  PartitionConfig config;
+  config.log.segment_bytes_max = 1000;
+  open(config);
+  ASSERT_TRUE(append({std::string(600, 'x')}));
+  machine_.flusher.run_due();
+  EXPECT_EQ(partition_->offsets()->flushed, Offset{0});
+  ASSERT_TRUE(append({std::string(600, 'y')}));
+  machine_.flusher.run_due();
+  EXPECT_GE(partition_->offsets()->flushed, Offset{1});
+}
+
 TEST_F(PartitionTest, a_full_disk_refuses_appends_serves_reads_and_recovers_when_space_returns) {
   ASSERT_TRUE(append({"a"}));
   machine_.fs.set_capacity(1);

@@ -43,6 +43,7 @@ struct ReadInfo {
   // bytes (recently appended and still in memory) or a range of a segment file, which stays readable while held even if
   // retention deletes the segment.
   std::variant<Bytes, SourceRange> data;
+  bool more = false;  // readable records follow: the limit on bytes or the end of a segment stopped it
   size_t size_bytes() const {
     return std::holds_alternative<Bytes>(data) ? std::get<Bytes>(data).size() : std::get<SourceRange>(data).size;
   }
@@ -156,7 +157,8 @@ class Log {
   // Group commit: begin under the mutex, flush the plan's files without it (several may be under way), end under it.
   FlushPlan begin_flush();
   void end_flush(const FlushPlan& plan, const Status& outcome);
-  // When flush.ms asks for the next flush; none when nothing is unflushed or it is unlimited.
+  // When the next flush is due: by flush.ms, or now when a segment was sealed since the last one; none when nothing is
+  // unflushed or there is no limit.
   std::optional<TimePoint> flush_due() const;
 
   // Rolls by time and removes segments beyond retention below `below` (the high watermark). Returns files to delete

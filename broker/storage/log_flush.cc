@@ -86,6 +86,8 @@ void Log::end_flush(const FlushPlan& plan, const Status& outcome) {
 std::optional<TimePoint> Log::flush_due() const {
   const State& state = *state_;
   if (state.offline || state.flushing == state.segments.back()->end()) return std::nullopt;
+  // A segment that was sealed is flushed soon whatever the configuration: a crash then costs no scan of it.
+  if (state.flushing < state.segments.back()->base()) return state.options.clock->now();
   // Years are "unlimited" as well: a time point counts nanoseconds.
   constexpr int64_t kMillisecondsMax = INT64_MAX / 4'000'000;
   if (state.options.config.flush_ms > kMillisecondsMax) return std::nullopt;

@@ -52,11 +52,12 @@ Result<ReadInfo> Log::read(Offset from, const ReadLimits& limits) {
     end = limit.position;
   }
   if (end <= start.position) return ReadInfo{Bytes()};
+  const bool next_segment_too = below > segment.end();
   uint64_t stop = end;
   if (end - start.position > limits.bytes_max) {
     TRY_ASSIGN(stop, segment.boundary_before(start.position, start.base_offset, start.position + limits.bytes_max));
     if (stop <= start.position) {
-      if (!limits.at_least_one) return ReadInfo{Bytes()};
+      if (!limits.at_least_one) return ReadInfo{.data = Bytes(), .more = true};
       TRY_ASSIGN(const Segment::Location first, segment.locate(from));
       stop = first.position + first.bytes;
     }
@@ -74,13 +75,14 @@ Result<ReadInfo> Log::read(Offset from, const ReadLimits& limits) {
   }
 
   const size_t size = static_cast<size_t>(stop - start.position);
+  const bool more = stop < end || next_segment_too;
   TRY_ASSIGN(const std::shared_ptr<io::File> file, segment.file());
   state.metrics.read_bytes.add(size);
-  if (size > kCopyBytesMax) return ReadInfo{SourceRange{file, start.position, size}};
+  if (size > kCopyBytesMax) return ReadInfo{.data = SourceRange{file, start.position, size}, .more = more};
   Bytes bytes = Bytes::uninitialized(size);
   TRY_ASSIGN(const size_t got, file->read_at(start.position, std::span(bytes.mutable_data(), size)));
   if (got != size) return Error{Errc::io, segment.path() + " is shorter than it was"};
-  return ReadInfo{std::move(bytes)};
+  return ReadInfo{.data = std::move(bytes), .more = more};
 }
 
 }  // namespace millrace::storage

@@ -77,7 +77,7 @@ bool FetchOperation::is_complete() const {
   int64_t bytes = 0;
   for (const FetchItem& item : items_) {
     if (item.error != ErrorCode::none || item.is_diverging()) return true;
-    bytes += static_cast<int64_t>(item.bytes());
+    bytes += static_cast<int64_t>(item.counted_bytes());
   }
   return items_.empty() || bytes >= std::min(limits_.bytes_min, limits_.bytes_max);
 }
@@ -87,7 +87,7 @@ bool FetchOperation::is_ready() const {
   for (const FetchItem& item : items_) {
     const replication::PartitionVersion version = item.partition->version();
     if (version.states != item.result.version.states) return true;
-    const uint64_t available = item.bytes() + (version.readable_bytes - item.result.version.readable_bytes);
+    const uint64_t available = item.counted_bytes() + (version.readable_bytes - item.result.version.readable_bytes);
     bytes +=
         static_cast<int64_t>(std::min<uint64_t>(available, static_cast<uint64_t>(std::max(item.target.bytes_max, 0))));
   }

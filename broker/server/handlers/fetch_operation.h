@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -28,6 +29,11 @@ struct FetchItem {
 
   bool is_diverging() const { return diverging.epoch != kNoLeaderEpoch; }
   size_t bytes() const { return error == protocol::ErrorCode::none ? result.read.size_bytes() : 0; }
+
+  // Towards bytes_min: where records follow that did not fit, waiting cannot add any.
+  size_t counted_bytes() const {
+    return error == protocol::ErrorCode::none && result.read.more ? std::max(bytes(), limit) : bytes();
+  }
 
   // Under which limits it was read; for knowing whether reading again could give anything else.
   bool was_read = false;
