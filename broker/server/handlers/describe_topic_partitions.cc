@@ -44,6 +44,9 @@ void add_partition(auto& topic, const ClusterImage& image, const metadata::Parti
   out.replica_nodes = ids_of(partition.replicas);
   out.isr_nodes = ids_of(partition.isr);
   out.offline_replicas = offline_of(image, partition.replicas);
+  // Null is legal here, but Java's admin client fails on it.
+  out.eligible_leader_replicas.emplace();
+  out.last_known_elr.emplace();
 }
 
 DescribeTopicPartitionsResponse answer(const ClusterImage& image, const DescribeTopicPartitionsRequest& request,
