@@ -1,9 +1,6 @@
 #pragma once
 
-#include <deque>
-#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,12 +10,12 @@
 #include "broker/io/sim/sim_event_loop.h"
 #include "broker/metadata/image_builder.h"
 #include "broker/metadata/image_store.h"
-#include "broker/protocol/reader.h"
 #include "broker/protocol/writer.h"
 #include "broker/replication/partition_manager.h"
 #include "broker/replication/replication_test_support.h"
 #include "broker/server/handlers/fetch_session.h"
 #include "broker/server/handlers/handlers.h"
+#include "broker/server/handlers/reply_test_support.h"
 #include "broker/server/purgatory.h"
 #include "broker/server/server_config.h"
 #include "broker/server/services.h"
@@ -29,61 +26,6 @@ namespace millrace::server::testing {
 
 inline constexpr BrokerId kSelf{1};
 inline constexpr BrokerId kOther{2};
-
-class ReplyCatcher final : public ReplySink {
- public:
-  void complete(uint64_t, Outcome outcome, OutputChain frame, std::chrono::milliseconds) override {
-    ENSURE(is_open());
-    outcome_ = outcome;
-    for (const OutputChain::Piece& piece : frame.pieces()) {
-      const Bytes bytes = std::holds_alternative<Bytes>(piece)
-                              ? std::get<Bytes>(piece)
-                              : replication::testing::bytes_of({.data = std::get<SourceRange>(piece)});
-      frame_.insert(frame_.end(), bytes.data(), bytes.data() + bytes.size());
-    }
-  }
-  void refuse(uint64_t, CloseReason, std::string_view reason) override {
-    ENSURE(is_open());
-    closed_ = true;
-    reason_ = reason;
-  }
-  bool is_open() const override { return !outcome_ && !closed_; }
-  bool is_closed() const { return closed_; }
-
-  std::optional<Outcome> outcome() const { return outcome_; }
-  const std::string& reason() const { return reason_; }
-  // The body of the reply; null while there is none.
-  template <class Response>
-  std::optional<Response> response(int16_t version, bool flexible) const {
-    if (outcome_ != Outcome::reply) return std::nullopt;
-    const size_t header = 8 + (flexible ? 1 : 0);
-    const Bytes body = Bytes::copy_of(BytesView(frame_).subspan(header));
-    Result<Response> decoded = Response::decode(body, version);
-    EXPECT_TRUE(decoded) << decoded.error().to_string();
-    return std::move(*decoded);
-  }
-
- private:
-  std::optional<Outcome> outcome_;
-  bool closed_ = false;
-  std::string reason_;
-  std::vector<std::byte> frame_;
-};
-
-// A request that was sent and may be answered later.
-template <class Response>
-struct Sent {
-  std::shared_ptr<ReplyCatcher> reply;
-  int16_t version = 0;
-  bool flexible = false;
-  bool is_answered() const { return !reply->is_open(); }
-  bool is_closed() const { return reply->is_closed(); }
-  Response response() const {
-    std::optional<Response> response = reply->response<Response>(version, flexible);
-    EXPECT_TRUE(response) << "not answered";
-    return response ? std::move(*response) : Response{};
-  }
-};
 
 class DataPlaneTest : public ::testing::Test, private replication::PartitionListener {
  protected:

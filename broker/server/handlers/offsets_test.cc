@@ -1,5 +1,7 @@
 // ListOffsets, OffsetForLeaderEpoch, DescribeLogDirs and InitProducerId.
 
+#include <deque>
+
 #include <gtest/gtest.h>
 
 #include "broker/protocol/error_code.h"
