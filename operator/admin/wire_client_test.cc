@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <functional>
+#include <future>
 #include <map>
 
 #include <gtest/gtest.h>
@@ -52,10 +53,14 @@ class ScriptedBroker {
       answer(*request, version).encode(writer, version);
     };
   }
+  // They are closed when it returns.
   void close_connections() {
-    loop_->post([this] {
+    std::promise<void> done;
+    loop_->post([&] {
       for (auto& stream : streams_) stream.reset();
+      done.set_value();
     });
+    done.get_future().wait();
   }
   void answer_nothing() { silent_ = true; }
   void answer_garbage() { garbage_ = true; }
