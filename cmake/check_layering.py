@@ -17,7 +17,7 @@ problems = []
 for file in sorted((top / folder).iterdir()):
     if file.suffix not in (".h", ".cc"):
         continue
-    is_test = file.name.endswith(("_test.cc", "_test_support.h"))
+    is_test = file.name.endswith(("_test.cc", "_test_support.h", "_bench.cc"))
     for number, line in enumerate(file.read_text().splitlines(), 1):
         match = include.match(line)
         if not match:

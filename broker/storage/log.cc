@@ -57,7 +57,15 @@ Status Log::close_cleanly() {
   State& state = *state_;
   if (state.offline) return state.offline_error();
   TRY(state.active().seal());
-  for (const auto& segment : state.segments) TRY(segment->release_memory());
+  for (const auto& segment : state.segments) {
+    TRY(segment->release_memory());
+    if (segment->indexes_flushed()) continue;
+    // The marker of a clean stop makes the next start trust them.
+    TRY_ASSIGN(const auto indexes, segment->index_files());
+    for (const auto& file : indexes) TRY(file->flush());
+    segment->set_indexes_flushed(true);
+    ++state.names;  // they may be new
+  }
   if (state.epochs_written != state.epochs_changes) TRY(state.write_epochs());
   if (state.end() > Offset(0)) TRY(state.write_snapshot(state.end()));
   if (state.names_flushed != state.names) {

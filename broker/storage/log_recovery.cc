@@ -22,7 +22,8 @@ Status Log::State::open_segments(std::vector<Offset> bases) {
   }
   // Sealed segments end where the next one starts, as far as they are trusted.
   size_t trusted = segments.size() - 1;
-  if (!options.clean_shutdown) trusted = std::min(trusted, segment_of(options.recovery_point));
+  // A segment that ends exactly at the recovery point was still active when that was flushed: its indexes were not.
+  if (!options.clean_shutdown) trusted = std::min(trusted, segment_of(options.recovery_point.previous()));
   for (size_t i = 0; i < trusted; ++i) TRY(segments[i]->adopt_sealed(segments[i + 1]->base()));
   bool complete = false;
   if (options.clean_shutdown) {

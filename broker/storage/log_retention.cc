@@ -105,6 +105,8 @@ Status Log::truncate_to(Offset to) {
   const Status outcome = [&]() -> Status {
     TRY(state.drop_segments_from(last + 1));
     TRY(state.active().truncate_to(to));
+    // The batch that held the log start went whole: nothing readable is left, and the start does not go back.
+    if (state.end() < state.log_start) TRY(state.start_over_at(state.log_start));
     TRY(state.fs.flush_directory(state.options.directory));
     state.names_flushed = state.names;
     if (state.epochs.truncate_end(state.end())) {

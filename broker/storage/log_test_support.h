@@ -29,6 +29,13 @@ class LogTest : public testing::Test {
   static constexpr const char* kDirectory = "/data/t-0";
   static inline const LeaderEpoch kEpoch{3};
 
+  // An empty disk that loses what `seed` says.
+  void fresh_disk(uint64_t seed) {
+    log_.reset();
+    std::destroy_at(&disk_);
+    std::construct_at(&disk_, seed);
+    recovery_point_ = log_start_ = Offset(0);
+  }
   Log& open(bool clean = false) {
     log_.reset();
     EXPECT_TRUE(disk_.create_directories("/data"));

@@ -15,6 +15,10 @@ class Cursor {
   explicit Cursor(BytesView bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
 
   int64_t zigzag(int bytes_max) {
+    if (at_ < end_ && static_cast<uint8_t>(*at_) < 0x80) {  // nearly always
+      const auto byte = static_cast<uint8_t>(*at_++);
+      return static_cast<int64_t>(byte >> 1) ^ -static_cast<int64_t>(byte & 1);
+    }
     uint64_t value = 0;
     for (int i = 0; i < bytes_max && at_ < end_; ++i) {
       const auto byte = static_cast<uint8_t>(*at_++);

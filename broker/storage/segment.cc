@@ -43,6 +43,7 @@ void Segment::add_batch(const protocol::BatchHeader& header, int32_t index_inter
   size_ += header.total_bytes();
   end_ = header.next_offset();
   set_verified(position, size_);
+  indexes_flushed_ = false;
   if (position == 0) first_timestamp_ = header.max_timestamp;
   if (header.max_timestamp > max_timestamp_) {
     max_timestamp_ = header.max_timestamp;

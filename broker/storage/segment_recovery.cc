@@ -54,6 +54,7 @@ Status Segment::adopt_active() {
   }
   end_ = scanner.expected_offset();
   max_timestamp_known_ = true;
+  indexes_flushed_ = !offsets_.has_pending() && !times_.has_pending();  // or else just built anew
   offsets_.close();
   times_.close();
   return ok();
@@ -149,8 +150,7 @@ Result<Segment::Recovery> Segment::recover(Offset keep_below, int32_t index_inte
     TRY(file->truncate(size_));
     TRY(file->flush());
   }
-  TRY(offsets_.write_pending());
-  TRY(times_.write_pending());
+  TRY(seal());
   offsets_.close();
   times_.close();
   return result;

@@ -105,7 +105,9 @@ void SimNames::apply(Table& table, const Change& change) {
       if (directory_exists(table, parent_path(change.path))) table[change.path] = change.inode;
       break;
     case Change::Kind::unlink:
-      table.erase(change.path);
+      // A directory was empty when it was removed, so whatever is still in it here was removed earlier.
+      std::erase_if(
+          table, [&](const auto& entry) { return entry.first == change.path || is_inside(entry.first, change.path); });
       break;
     case Change::Kind::rename: {
       const auto found = table.find(change.path);

@@ -1,0 +1,141 @@
+// log_bench [DIRECTORY]: what appends, reads and checks of a log cost on this machine, to be compared over time.
+#include <cstdio>
+#include <ctime>
+#include <string>
+#include <vector>
+
+#include "broker/io/posix/posix_file_system.h"
+#include "broker/io/posix/real_clock.h"
+#include "broker/protocol/record_batch.h"
+#include "broker/storage/batch_records.h"
+#include "broker/storage/log.h"
+
+namespace {
+
+using namespace millrace;
+
+constexpr size_t kBytesPerRun = 512u << 20;
+constexpr size_t kAppendsPerRunMax = 400'000;
+
+Bytes make_batch(size_t batch_bytes, size_t record_bytes, protocol::Codec codec, Timestamp now) {
+  protocol::RecordBatchBuilder builder(codec);
+  std::string value;
+  while (builder.size_bytes() < batch_bytes) {
+    value.assign(record_bytes, 'x');
+    for (size_t i = 0; i < value.size(); ++i) value[i] = static_cast<char>('a' + (i * 7 + builder.size_bytes()) % 26);
+    builder.add(now, std::nullopt, as_bytes(value));
+  }
+  return builder.build();
+}
+
+class Stopwatch {
+ public:
+  explicit Stopwatch(const Clock& clock) : clock_(clock), wall_(clock.now()), cpu_(std::clock()) {}
+  double seconds() const { return std::chrono::duration<double>(clock_.now() - wall_).count(); }
+  double cpu_seconds() const { return static_cast<double>(std::clock() - cpu_) / CLOCKS_PER_SEC; }
+
+ private:
+  const Clock& clock_;
+  const TimePoint wall_;
+  const std::clock_t cpu_;
+};
+
+void print(const char* what, size_t size, size_t count, double bytes, const Stopwatch& watch) {
+  const double seconds = watch.seconds();
+  std::printf("%-28s %9zu B %10.0f ns each %9.1f MB/s %7.2f CPU s/GB\n", what, size,
+              seconds * 1e9 / static_cast<double>(count), bytes / seconds / 1e6, watch.cpu_seconds() / (bytes / 1e9));
+}
+
+Status bench_appends(io::FileSystem& fs, const std::string& directory, Clock& clock, size_t batch_bytes) {
+  TRY(fs.remove_all(directory));
+  TRY_ASSIGN(const auto log, storage::Log::open(fs, {.directory = directory,
+                                                     .topic = "bench",
+                                                     .partition = PartitionIndex(0),
+                                                     .topic_id = {},
+                                                     .config = {.batch_bytes_max = 8 << 20},
+                                                     .clock = &clock}));
+  const Bytes batch =
+      make_batch(batch_bytes, std::min<size_t>(batch_bytes - 90, 1000), protocol::Codec::none, clock.wall_ms());
+  const size_t count = std::min(kAppendsPerRunMax, kBytesPerRun / batch.size());
+  std::vector<Bytes> copies(64);  // a log writes the offset into the bytes it is given
+  double bytes = 0;
+  {
+    const Stopwatch watch(clock);
+    for (size_t i = 0; i < count; ++i) {
+      Bytes& copy = copies[i % copies.size()];
+      if (copy.empty()) copy = Bytes::copy_of(batch.view());
+      protocol::set_base_offset(copy.mutable_data(), Offset(0));
+      TRY(log->append_as_leader(copy, LeaderEpoch(0)));
+      bytes += static_cast<double>(copy.size());
+    }
+    print("append", batch.size(), count, bytes, watch);
+  }
+  const Stopwatch watch(clock);
+  size_t reads = 0;
+  for (Offset at(0); at < log->log_end();) {
+    TRY_ASSIGN(const auto info, log->read(at, {.below = log->log_end(), .bytes_max = 1 << 20, .at_least_one = true}));
+    const size_t batches = info.size_bytes() / batch.size();
+    at = at.next(static_cast<int64_t>(batches) * protocol::BatchHeader::decode(batch.data()).record_count);
+    ++reads;
+  }
+  print("read as ranges of 1 MiB", 1 << 20, reads, bytes, watch);
+  return ok();
+}
+
+Status bench_checks(Clock& clock) {
+  using protocol::Codec;
+  for (const size_t record : {size_t{100}, size_t{1000}}) {
+    const Bytes batch = make_batch(1 << 20, record, Codec::none, clock.wall_ms());
+    constexpr size_t kCount = 200;
+    const Stopwatch watch(clock);
+    int64_t sum = 0;
+    for (size_t i = 0; i < kCount; ++i) {
+      protocol::RecordCursor cursor(batch.view().subspan(protocol::kBatchHeaderBytes));
+      while (!cursor.at_end()) {
+        TRY_ASSIGN(const auto view, cursor.next());
+        sum += view.offset_delta;
+      }
+    }
+    print(sum != 0 ? "RecordCursor, for comparison" : "", record, kCount, static_cast<double>(batch.size()) * kCount,
+          watch);
+    const Stopwatch own(clock);
+    for (size_t i = 0; i < kCount; ++i) {
+      TRY(storage::walk_batch(protocol::BatchHeader::decode(batch.data()), batch));
+    }
+    print("walk_batch", record, kCount, static_cast<double>(batch.size()) * kCount, own);
+  }
+  for (const Codec codec : {Codec::none, Codec::lz4, Codec::snappy, Codec::zstd, Codec::gzip}) {
+    for (const size_t record : {size_t{100}, size_t{1000}}) {
+      const Bytes batch = make_batch(1 << 20, record, codec, clock.wall_ms());
+      const Bytes plain = make_batch(1 << 20, record, Codec::none, clock.wall_ms());
+      constexpr size_t kCount = 50;
+      const Stopwatch watch(clock);
+      for (size_t i = 0; i < kCount; ++i) {
+        TRY(storage::check_client_batch(batch, {.batch_bytes_max = 8 << 20}, clock.wall_ms()));
+      }
+      const std::string what = "check " + std::string(protocol::name(codec)) + ", plain bytes";
+      print(what.c_str(), record, kCount, static_cast<double>(plain.size()) * kCount, watch);
+    }
+  }
+  return ok();
+}
+
+Status run(const std::string& directory) {
+  io::posix::PosixFileSystem fs;
+  io::posix::RealClock clock;
+  for (const size_t size : {size_t{100}, size_t{1} << 10, size_t{16} << 10, size_t{1} << 20}) {
+    TRY(bench_appends(fs, directory, clock, size));
+  }
+  TRY(bench_checks(clock));
+  return fs.remove_all(directory);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string directory = io::join_path(argc > 1 ? argv[1] : ".", "log-bench-0");
+  const Status outcome = run(directory);
+  if (outcome) return 0;
+  std::fprintf(stderr, "%s\n", outcome.error().to_string().c_str());
+  return 1;
+}
