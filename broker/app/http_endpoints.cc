@@ -1,5 +1,6 @@
 #include "broker/app/http_endpoints.h"
 
+#include <atomic>
 #include <thread>
 
 #include <httplib.h>
@@ -9,6 +10,7 @@ namespace millrace::app {
 struct HttpEndpoints::State {
   HttpOptions options;
   httplib::Server server;
+  std::atomic<bool> ended{false};
   std::thread thread;
 };
 
@@ -58,7 +60,13 @@ Result<std::unique_ptr<HttpEndpoints>> HttpEndpoints::open(HttpOptions options) 
     return Error{Errc::in_use, "millrace.http.listener " + given.at.to_string() +
                                    " cannot be bound: choose another with --set millrace.http.listener=HOST:PORT"};
   }
-  state->thread = std::thread([&server] { server.listen_after_bind(); });
+  std::atomic<bool>& ended = state->ended;
+  state->thread = std::thread([&server, &ended] {
+    server.listen_after_bind();
+    ended = true;
+  });
+  // The library's stop() does nothing before its loop runs, and the thread would then never end.
+  while (!server.is_running() && !ended) std::this_thread::yield();
   return std::unique_ptr<HttpEndpoints>(new HttpEndpoints(std::move(state)));
 }
 
