@@ -1,5 +1,6 @@
 // log_bench [DIRECTORY]: what appends, reads and checks of a log cost on this machine, to be compared over time.
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <string>
 #include <vector>
@@ -8,7 +9,9 @@
 #include "broker/io/posix/real_clock.h"
 #include "broker/protocol/record_batch.h"
 #include "broker/storage/batch_records.h"
+#include "broker/storage/file_cache.h"
 #include "broker/storage/log.h"
+#include "broker/storage/storage_metrics.h"
 
 namespace {
 
@@ -120,6 +123,54 @@ Status bench_checks(Clock& clock) {
   return ok();
 }
 
+// Bytes of this process in memory.
+Result<double> resident_bytes(io::FileSystem& fs) {
+  TRY_ASSIGN(const auto file, fs.open("/proc/self/statm", io::OpenMode::read));
+  std::string text(128, ' ');
+  TRY(file->read_at(0, std::as_writable_bytes(std::span(text.data(), text.size()))));
+  constexpr double kPageBytes = 4096;
+  return std::strtod(text.c_str() + text.find(' '), nullptr) * kPageBytes;
+}
+
+// What partitions cost that nobody uses, after a clean stop and start.
+Status bench_idle(io::FileSystem& fs, const std::string& directory, Clock& clock) {
+  constexpr size_t kLogs = 10'000;
+  storage::FileCache files(fs, 1000);
+  storage::StorageMetrics metrics;
+  const auto open = [&](size_t i, bool clean) {
+    const std::string topic = "topic-" + std::to_string(i);
+    return storage::Log::open(fs, {.directory = io::join_path(directory, topic + "-0"),
+                                   .topic = topic,
+                                   .partition = PartitionIndex(0),
+                                   .topic_id = Uuid::from_random(i, 1),
+                                   .config = {},
+                                   .clock = &clock,
+                                   .clean_shutdown = clean,
+                                   .files = &files,
+                                   .metrics = &metrics});
+  };
+  const Bytes batch = make_batch(1000, 100, protocol::Codec::none, clock.wall_ms());
+  for (size_t i = 0; i < kLogs; ++i) {
+    TRY_ASSIGN(const auto log, open(i, false));
+    TRY(log->append_as_leader(Bytes::copy_of(batch.view()), LeaderEpoch(0)));
+    TRY(log->close_cleanly());
+  }
+  std::vector<std::unique_ptr<storage::Log>> logs;
+  logs.reserve(kLogs);
+  TRY_ASSIGN(const double before, resident_bytes(fs));
+  const Stopwatch watch(clock);
+  for (size_t i = 0; i < kLogs; ++i) {
+    TRY_ASSIGN(auto log, open(i, true));
+    logs.push_back(std::move(log));
+  }
+  const double seconds = watch.seconds();
+  TRY_ASSIGN(const double after, resident_bytes(fs));
+  std::printf("%zu idle logs: opened in %.2f s (%.0f us each), %.0f B of memory each, %zu files open\n", kLogs, seconds,
+              seconds * 1e6 / kLogs, (after - before) / kLogs, files.open_files());
+  logs.clear();
+  return fs.remove_all(directory);
+}
+
 Status run(const std::string& directory) {
   io::posix::PosixFileSystem fs;
   io::posix::RealClock clock;
@@ -127,6 +178,8 @@ Status run(const std::string& directory) {
     TRY(bench_appends(fs, directory, clock, size));
   }
   TRY(bench_checks(clock));
+  TRY(fs.remove_all(directory));
+  TRY(bench_idle(fs, directory, clock));
   return fs.remove_all(directory);
 }
 

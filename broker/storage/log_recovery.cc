@@ -94,7 +94,9 @@ Status Log::State::recover_segments(size_t first) {
   return ok();
 }
 
+// Durable before it returns: a segment that came back after a power loss could follow what is appended in its place.
 Status Log::State::drop_segments_from(size_t index) {
+  if (segments.size() <= index) return ok();
   while (segments.size() > index) {
     metrics.truncated_bytes.add(segments.back()->size());
     ++names;
@@ -104,7 +106,7 @@ Status Log::State::drop_segments_from(size_t index) {
     }));
     segments.pop_back();
   }
-  return ok();
+  return fs.flush_directory(options.directory);
 }
 
 Status Log::State::start_over_at(Offset offset) {

@@ -175,6 +175,31 @@ TEST_F(LogRecovery, segments_behind_a_gap_of_unflushed_records_are_removed) {
   ASSERT_TRUE(append_next());
 }
 
+TEST_F(LogRecovery, a_segment_that_recovery_removed_never_comes_back) {
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    fresh_disk(seed);
+    open();
+    for (int i = 0; i < 20; ++i) append({"old", std::string(100, 'o')});
+    ASSERT_TRUE(flush());
+    recovery_point_ = Offset(0);  // the checkpoint was never written, so that a gap ends the log
+    log_.reset();
+    {
+      auto file = disk_.open(path("00000000000000000000.log"), io::OpenMode::read_write).value();
+      ASSERT_TRUE(file->truncate(file->size().value() - 1) && file->flush());
+    }
+    open();
+    const int64_t cut = log().log_end().value();
+    // What is appended in their place ends where the removed segments began.
+    for (int i = 0; i < 4; ++i) append({"new", std::string(100, 'n')});
+    lose_power();
+    for (const auto& [offset, value] : all()) {
+      if (offset >= cut) {
+        ASSERT_EQ(value[0], 'n') << "seed " << seed << " offset " << offset;
+      }
+    }
+  }
+}
+
 TEST_F(LogRecovery, files_of_interrupted_work_are_cleared_away) {
   open();
   ASSERT_TRUE(append_next());
