@@ -31,6 +31,12 @@ class Page {
     metric.gauge.value = value;
     families_.back().metric.push_back(std::move(metric));
   }
+  void info(Labels labels) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.gauge.value = 1;
+    families_.back().metric.push_back(std::move(metric));
+  }
   void start(const char* name, const char* help, MetricType type) { families_.push_back({name, help, type, {}}); }
   void count(uint64_t value, Labels labels = {}) {
     ClientMetric metric;
@@ -145,6 +151,8 @@ void add_process(Page& page) {
 
 std::string metrics_page(const MetricSources& sources) {
   Page page;
+  page.start("millrace_build_info", "Always 1; the version that runs is its label.", MetricType::Gauge);
+  page.info({{"version", sources.version}});
   page.gauge("millrace_topics", "Topics of the cluster.", static_cast<double>(sources.topics));
   page.gauge("millrace_partitions", "Partition replicas on this broker.", static_cast<double>(sources.partitions));
   page.gauge("millrace_offline_partitions", "Replicas here whose log failed.",

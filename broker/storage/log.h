@@ -71,6 +71,7 @@ struct FlushPlan {
   std::vector<std::string> directories;          // that gained or lost names
   Offset up_to;                                  // records below it are durable once all of it succeeded
   std::optional<Error> failure;                  // the files could not even be opened
+  TimePoint began;                               // when begin_flush() made it
   // For end_flush(): the truncations, changes of names and of epochs, and the sealed segments that it covers.
   uint64_t generation = 0;
   uint64_t names = 0;

@@ -187,5 +187,14 @@ TEST_F(LogAppend, followers_take_batches_as_the_leader_stored_them) {
   EXPECT_EQ(follower->log_end(), Offset(4));
 }
 
+TEST_F(LogAppend, a_flush_is_counted_with_the_time_it_took) {
+  append({"a"});
+  const FlushPlan plan = log().begin_flush();
+  clock_.advance(std::chrono::milliseconds(3));
+  log().end_flush(plan, run_flush(disk_, plan));
+  EXPECT_EQ(metrics_.flushes.value(), 1u);
+  EXPECT_EQ(metrics_.flush_duration.sum_ns(), 3'000'000u);
+}
+
 }  // namespace
 }  // namespace millrace::storage

@@ -13,6 +13,7 @@ FlushPlan Log::begin_flush() {
   State& state = *state_;
   FlushPlan plan;
   plan.up_to = state.end();
+  plan.began = state.options.clock->now();
   plan.generation = state.generation;
   plan.names = state.names;
   plan.epochs = state.epochs_changes;
@@ -73,6 +74,7 @@ void Log::end_flush(const FlushPlan& plan, const Status& outcome) {
     return;
   }
   state.metrics.flushes.add();
+  state.metrics.flush_duration.record(state.options.clock->now() - plan.began);
   state.names_flushed = std::max(state.names_flushed, plan.names);
   state.epochs_written = std::max(state.epochs_written, plan.epochs);
   if (!plan.directories.empty()) state.parent_flushed = true;
