@@ -41,6 +41,11 @@ Result<std::vector<SocketAddress>> resolve(const Endpoint& endpoint, Resolve how
   const std::string port = std::to_string(endpoint.port);
   const int outcome =
       ::getaddrinfo(endpoint.host.empty() ? nullptr : endpoint.host.c_str(), port.c_str(), &hints, &found);
+  // The name means the loopback address also where no hosts file says so, as in slim containers (RFC 6761,
+  // section 6.3).
+  if (outcome != 0 && endpoint.host == "localhost" && how != Resolve::numbers_only) {
+    return resolve({"127.0.0.1", endpoint.port}, how);
+  }
   if (outcome != 0) return Error{Errc::not_found, "host " + endpoint.host + ": " + ::gai_strerror(outcome)};
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> guard(found, &::freeaddrinfo);
   std::vector<SocketAddress> addresses;
