@@ -130,6 +130,7 @@ TEST(PurgatoryThreads, each_operation_ends_exactly_once_whoever_comes_first) {
                     [&, i] {
                       EXPECT_EQ(asking[i].fetch_add(1), 0) << "asked by two threads at a time";
                       const bool ready = value[i].load() == kWakers;
+                      std::this_thread::yield();  // so that the last wake often comes while an old answer is on its way
                       asking[i].fetch_sub(1);
                       return ready;
                     },

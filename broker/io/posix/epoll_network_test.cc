@@ -144,6 +144,9 @@ TEST_F(EpollNetworkTest, a_name_is_resolved) {
 }
 
 TEST_F(EpollNetworkTest, connections_wait_while_there_are_no_descriptors) {
+#if defined(MILLRACE_SANITIZED)
+  GTEST_SKIP() << "the sanitizer's own check of object types needs a descriptor, and reports falsely without one";
+#endif
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
   // The client's socket takes the last descriptor that is allowed, so that accepting finds none.
