@@ -1,45 +1,52 @@
 #include "broker/protocol/writer.h"
 
+#include <algorithm>
 #include <bit>
 #include <climits>
 
 namespace millrace::protocol {
 
-void Writer::close_block() {
-  if (block_.empty()) return;
-  chain_.append(Bytes::adopt(std::move(block_)));
-  block_ = {};
+void Writer::grow(size_t bytes) {
+  Bytes larger = Bytes::uninitialized(std::max({kFirstBlockBytes, used_ + bytes, 2 * block_.size()}));
+  if (used_ != 0) std::memcpy(larger.mutable_data(), block_.data(), used_);
+  block_ = std::move(larger);
+}
+
+void Writer::refer_to(OutputChain::Piece piece) {
+  by_reference_bytes_ += OutputChain::piece_size(piece);
+  by_reference_.push_back({used_, std::move(piece)});
 }
 
 OutputChain Writer::take() {
-  close_block();
-  OutputChain taken = std::move(chain_);
-  chain_ = {};
-  return taken;
+  OutputChain chain;
+  size_t from = 0;
+  for (ByReference& reference : by_reference_) {
+    if (reference.at != from) chain.append(block_.slice(from, reference.at - from));
+    from = reference.at;
+    std::visit([&chain](auto& piece) { chain.append(std::move(piece)); }, reference.piece);
+  }
+  if (used_ != from) chain.append(block_.slice(from, used_ - from));
+  *this = Writer();
+  return chain;
 }
 
 Bytes Writer::take_bytes() {
-  ENSURE(chain_.empty());
-  return Bytes::adopt(std::exchange(block_, {}));
+  ENSURE(by_reference_.empty());
+  Bytes bytes = used_ == 0 ? Bytes{} : block_.slice(0, used_);
+  *this = Writer();
+  return bytes;
 }
 
 void Writer::patch_int32(size_t position, int32_t value) {
-  std::byte* start = block_.data();
-  size_t size = block_.size();
-  if (!chain_.empty()) {
-    Bytes& first = std::get<Bytes>(chain_.pieces().front());
-    start = first.mutable_data();
-    size = first.size();
-  }
-  ENSURE(position + sizeof value <= size);
-  store_big_endian(start + position, value);
+  ENSURE(position + sizeof value <= used_);
+  store_big_endian(block_.mutable_data() + position, value);
 }
 
 void Writer::float64(double value) { int64(std::bit_cast<int64_t>(value)); }
 
 void Writer::unsigned_varint(uint32_t value) {
-  for (; value >= 0x80; value >>= 7) block_.push_back(static_cast<std::byte>(value | 0x80));
-  block_.push_back(static_cast<std::byte>(value));
+  for (; value >= 0x80; value >>= 7) *extend(1) = static_cast<std::byte>(value | 0x80);
+  *extend(1) = static_cast<std::byte>(value);
 }
 
 void Writer::varint(int32_t value) {
@@ -48,8 +55,8 @@ void Writer::varint(int32_t value) {
 
 void Writer::varlong(int64_t value) {
   uint64_t bits = (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
-  for (; bits >= 0x80; bits >>= 7) block_.push_back(static_cast<std::byte>(bits | 0x80));
-  block_.push_back(static_cast<std::byte>(bits));
+  for (; bits >= 0x80; bits >>= 7) *extend(1) = static_cast<std::byte>(bits | 0x80);
+  *extend(1) = static_cast<std::byte>(bits);
 }
 
 void Writer::string(std::string_view value, bool compact) {
@@ -90,11 +97,10 @@ void Writer::records(const Records& value, bool compact) {
   array_count(value.size(), compact);
   if (value.size() == 0) return;
   if (value.is_bytes() && value.size() <= kInlineRecordsMax) return raw(value.bytes().view());
-  close_block();
   if (value.is_bytes()) {
-    chain_.append(value.bytes());
+    refer_to(value.bytes());
   } else {
-    chain_.append(value.range());
+    refer_to(value.range());
   }
 }
 
@@ -120,11 +126,10 @@ void Writer::tagged(uint32_t tag, Writer& content) {
   unsigned_varint(static_cast<uint32_t>(content.size()));
   OutputChain chain = content.take();
   for (OutputChain::Piece& piece : chain.pieces()) {
-    if (Bytes* held = std::get_if<Bytes>(&piece)) {
+    if (const Bytes* held = std::get_if<Bytes>(&piece)) {
       raw(held->view());
     } else {
-      close_block();
-      chain_.append(std::get<SourceRange>(std::move(piece)));
+      refer_to(std::move(piece));
     }
   }
 }

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,20 +16,18 @@
 
 namespace millrace::protocol {
 
-// Encodes Kafka's primitive types into one growing block; record data is added to the chain as it is, without a copy.
-// Not thread-safe.
+// Encodes Kafka's primitive types into one growing block; record data is added to the chain as it is, without a copy,
+// between slices of the block. Not thread-safe.
 class Writer {
  public:
-  Writer() { block_.reserve(kFirstBlockBytes); }
-
-  size_t size() const { return chain_.size() + block_.size(); }
+  size_t size() const { return used_ + by_reference_bytes_; }
   OutputChain take();  // all that was written; the writer is empty afterwards
   Bytes take_bytes();  // the same as one block; ENSUREs that no record data was added by reference
-  // Overwrites an int32 written before, `position` bytes from the start; it must lie before the first record data.
+  // Overwrites an int32 written before, `position` bytes from the start, record data not counted.
   void patch_int32(size_t position, int32_t value);
 
   void boolean(bool value) { int8(value ? 1 : 0); }
-  void int8(int8_t value) { block_.push_back(static_cast<std::byte>(value)); }
+  void int8(int8_t value) { *extend(1) = static_cast<std::byte>(value); }
   void int16(int16_t value) { fixed(value); }
   void uint16(uint16_t value) { fixed(value); }
   void int32(int32_t value) { fixed(value); }
@@ -39,7 +38,9 @@ class Writer {
   void unsigned_varint(uint32_t value);
   void varint(int32_t value);
   void varlong(int64_t value);
-  void raw(BytesView bytes) { block_.insert(block_.end(), bytes.begin(), bytes.end()); }
+  void raw(BytesView bytes) {
+    if (!bytes.empty()) std::memcpy(extend(bytes.size()), bytes.data(), bytes.size());
+  }
 
   // Cut at 32767 bytes, Kafka's limit: error texts that quote what a client sent may be longer.
   void string(std::string_view value, bool compact);
@@ -57,16 +58,28 @@ class Writer {
   static constexpr size_t kFirstBlockBytes = 256;
   static constexpr size_t kInlineRecordsMax = 512;  // smaller record data is copied: a piece of its own costs more
 
+  struct ByReference {
+    size_t at;  // bytes of the block before it
+    OutputChain::Piece piece;
+  };
+
   template <class Int>
   void fixed(Int value) {
-    const size_t at = block_.size();
-    block_.resize(at + sizeof(Int));
-    store_big_endian(block_.data() + at, value);
+    store_big_endian(extend(sizeof(Int)), value);
   }
-  void close_block();
+  std::byte* extend(size_t bytes) {
+    if (bytes > block_.size() - used_) grow(bytes);
+    std::byte* at = block_.mutable_data() + used_;
+    used_ += bytes;
+    return at;
+  }
+  void grow(size_t bytes);
+  void refer_to(OutputChain::Piece piece);
 
-  std::vector<std::byte> block_;
-  OutputChain chain_;
+  Bytes block_;
+  size_t used_ = 0;
+  size_t by_reference_bytes_ = 0;
+  std::vector<ByReference> by_reference_;
 };
 
 inline void write_element(Writer& writer, bool, int8_t value) { writer.int8(value); }
