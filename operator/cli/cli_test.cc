@@ -200,6 +200,19 @@ TEST_F(CliTest, progress_waits_for_all_and_stops_at_a_refusal) {
   EXPECT_TRUE(standing_of(*store_, manifests)->is_ready);
 }
 
+TEST_F(CliTest, a_refused_cluster_ends_the_wait_although_its_topics_wait) {
+  ASSERT_EQ(apply_path("/m"), kDone);
+  set_status("KafkaCluster", "local",
+             R"({"observedGeneration":1,"conditions":[{"type":"Ready","status":"False","reason":"NotSupported",
+                 "message":"three is too many"}],"rollout":{"blockedBy":[{"rule":"NotSupported",
+                 "object":"KafkaCluster local","message":"three is too many"}]}})");
+  EXPECT_TRUE(standing_of(*store_, *load_manifests(fs_, "/m"))->is_refused);
+  out();
+  EXPECT_EQ(why(world_, {.name = "local"}, *store_, true), kDone);
+  const std::string said = out();
+  EXPECT_EQ(said.find("three"), said.rfind("three")) << "said once:\n" << said;
+}
+
 TEST_F(CliTest, readiness_of_a_run_that_has_ended_is_forgotten_and_what_was_learned_is_kept) {
   ASSERT_EQ(apply_path("/m"), kDone);
   set_status("KafkaTopic", "invoices",

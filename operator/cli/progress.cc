@@ -23,6 +23,7 @@ std::string words_for(const kube::Object& object) { return object.kind() + " " +
 Result<Standing> standing_of(kube::Client& kube, const std::vector<api::Manifest>& manifests) {
   Standing standing;
   size_t ready = 0;
+  bool cluster_is_refused = false;
   for (const api::Manifest& manifest : manifests) {
     TRY_ASSIGN(const kube::Object object, kube.get(manifest.object.key()));
     const std::optional<ConditionView> condition = ready_of(object);
@@ -34,6 +35,7 @@ Result<Standing> standing_of(kube::Client& kube, const std::vector<api::Manifest
         condition && std::find(kRefusals.begin(), kRefusals.end(), condition->reason) != kRefusals.end();
     if (refused) {
       standing.is_refused = true;
+      cluster_is_refused = cluster_is_refused || object.kind() == "KafkaCluster";
       standing.refusals.push_back(words_for(object) + ": " + condition->message);
     }
     if (standing.now.empty() && !refused) {
@@ -42,8 +44,9 @@ Result<Standing> standing_of(kube::Client& kube, const std::vector<api::Manifest
     }
   }
   standing.is_ready = ready == manifests.size();
-  // Somebody is still on the way: a refusal may be about the order in which things come up.
-  if (!standing.now.empty()) standing.is_refused = false;
+  // Somebody is still on the way: a refusal may be about the order in which things come up. Nothing comes up without
+  // its cluster.
+  if (!standing.now.empty() && !cluster_is_refused) standing.is_refused = false;
   standing.now = std::to_string(ready) + "/" + std::to_string(manifests.size()) + " ready" +
                  (standing.now.empty() ? "" : "; " + standing.now);
   return standing;

@@ -173,6 +173,7 @@ int why(World& world, const CommandLine& line, kube::Client& kube, bool is_runni
   }
   if (object->has({"status", "rollout", "blockedBy"})) {
     for (const Json& block : object->json()["status"]["rollout"]["blockedBy"]) {
+      if (ready && block.value("message", "") == ready->message) continue;  // the row above says it
       table.add(
           {block.value("object", ""), block.value("rule", ""), block.value("since", ""), block.value("message", "")});
     }

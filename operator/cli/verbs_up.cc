@@ -1,5 +1,6 @@
 // local up and down: the process that runs the cluster, and what starts and stops it.
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <ostream>
@@ -25,6 +26,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kLookInterval{100};
 constexpr int kLockTries = 5;
+constexpr int64_t kRestartsToSpeak = 2;
+constexpr int64_t kRestartsMax = 4;  // then --detach no longer waits
 constexpr std::chrono::seconds kDetachWaitMax{60};
 constexpr std::chrono::seconds kDownWaitMax{120};  // a broker may flush for its whole grace
 
@@ -66,7 +69,7 @@ void print_ready(World& world, kube::Client& kube, const StateDir& dir, bool det
   const Result<std::vector<ClusterView>> clusters = view_clusters(kube, std::string(api::kDefaultNamespace), true);
   if (!clusters) return;
   for (const ClusterView& cluster : *clusters) {
-    if (cluster.bootstrap.empty()) continue;
+    if (!cluster.is_ready || cluster.bootstrap.empty()) continue;
     const std::string topic = cluster.topics.empty() ? "TOPIC" : cluster.topics.front().topic;
     world.out << "\nKafkaCluster " << cluster.name << " is ready at " << cluster.bootstrap << "\n\n"
               << "  echo hello | kcat -b " << cluster.bootstrap << " -P -t " << topic << "\n"
@@ -100,12 +103,31 @@ void print_refusals(World& world, const Standing& standing) {
   for (const std::string& refusal : standing.refusals) fail(world, refusal);
 }
 
-// Shows how far it is until all is ready, something is refused, or `is_over`. True when ready.
+int64_t restarts(kube::Client& kube) {
+  int64_t most = 0;
+  const Result<std::vector<ClusterView>> clusters = view_clusters(kube, std::string(api::kDefaultNamespace), true);
+  if (!clusters) return 0;
+  for (const ClusterView& cluster : *clusters) {
+    for (const BrokerView& broker : cluster.brokers) {
+      if (!broker.is_ready) most = std::max(most, broker.restarts);
+    }
+  }
+  return most;
+}
+
+// Shows how far it is until all is ready, something is refused, or `is_over`. True when ready. A broker that ends again
+// and again is let speak for itself once.
 template <class IsOver>
-bool wait_until_ready(World& world, Signals& signals, kube::Client& kube, const std::vector<api::Manifest>& manifests,
-                      IsOver is_over) {
+bool wait_until_ready(World& world, Signals& signals, kube::Client& kube, const StateDir& dir,
+                      const std::vector<api::Manifest>& manifests, IsOver is_over) {
   Progress progress(world);
+  bool said_why = false;
   for (;;) {
+    if (!said_why && restarts(kube) >= kRestartsToSpeak) {
+      said_why = true;
+      progress.finish();
+      print_broker_logs(world, kube, dir);
+    }
     const Result<Standing> standing = standing_of(kube, manifests);
     if (standing) {
       progress.show(standing->now);
@@ -139,11 +161,14 @@ int run_here(World& world, const CommandLine& line, Signals& signals, StateDir& 
     return fail(world, written.error().to_string());
   }
   std::optional<int> stopped_by;
-  const bool ready = wait_until_ready(world, signals, **store, manifests, [&](std::optional<int> signal) {
+  const bool ready = wait_until_ready(world, signals, **store, dir, manifests, [&](std::optional<int> signal) {
     stopped_by = signal;
     return signal.has_value();
   });
-  if (ready && !line.is_background) print_ready(world, **store, dir, false);
+  if (!stopped_by && !line.is_background) {
+    if (!ready) world.out << "Not all is ready; `millrace apply` takes changed manifests while this runs.\n";
+    print_ready(world, **store, dir, false);
+  }
   while (!stopped_by) stopped_by = signals.wait(std::chrono::hours(1));
   world.out << (world.is_terminal ? "\n" : "") << "Stopping…" << std::endl;
   cluster->reset();
@@ -187,10 +212,10 @@ int run_detached(World& world, const CommandLine& line, Signals& signals, StateD
   bool ended = false;
   bool interrupted = false;
   const TimePoint limit = world.clock.now() + kDetachWaitMax;
-  const bool ready = wait_until_ready(world, signals, **store, manifests, [&](std::optional<int> signal) {
+  const bool ready = wait_until_ready(world, signals, **store, dir, manifests, [&](std::optional<int> signal) {
     interrupted = signal.has_value();
     ended = ::waitpid(*child, nullptr, WNOHANG) == *child;
-    return ended || interrupted || world.clock.now() > limit;
+    return ended || interrupted || restarts(**store) >= kRestartsMax || world.clock.now() > limit;
   });
   if (ended) {
     const Result<std::string> log = io::read_small_file(world.fs, dir.log_path());
@@ -200,7 +225,6 @@ int run_detached(World& world, const CommandLine& line, Signals& signals, StateD
     print_ready(world, **store, dir, true);
     return kDone;
   }
-  print_broker_logs(world, **store, dir);
   return fail(
       world,
       "not all is ready yet; it goes on in the background. `millrace local status` shows how far it is, logs are in " +
