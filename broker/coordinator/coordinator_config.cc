@@ -20,6 +20,7 @@ GroupConfig GroupConfig::from(const ConfigValues& values) {
   config.session_timeout_max_ms = static_cast<int32_t>(read(values, "group.max.session.timeout.ms"));
   config.initial_rebalance_delay = std::chrono::milliseconds(read(values, "group.initial.rebalance.delay.ms"));
   config.offset_metadata_bytes_max = static_cast<int32_t>(read(values, "offset.metadata.max.bytes"));
+  config.commit_timeout = std::chrono::milliseconds(read(values, "offsets.commit.timeout.ms"));
   config.offsets_retention_ms = read(values, "offsets.retention.minutes") * 60'000;
   config.retention_check_interval = std::chrono::milliseconds(read(values, "offsets.retention.check.interval.ms"));
   return config;

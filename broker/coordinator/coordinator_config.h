@@ -39,6 +39,13 @@ inline constexpr std::array kCoordinatorConfig{
               .min = 0,
               .max = INT16_MAX,
               .doc = "Longest text that may be stored with a committed offset."},
+    ConfigKey{
+        .name = "offsets.commit.timeout.ms",
+        .type = ConfigType::int32,
+        .fallback = "5000",
+        .min = 1,
+        .max = INT32_MAX,
+        .doc = "How long an answer waits for its write to __consumer_offsets; after it the client is told to retry."},
     ConfigKey{.name = "offsets.retention.minutes",
               .type = ConfigType::int32,
               .fallback = "10080",
@@ -60,6 +67,7 @@ struct GroupConfig {
   int32_t session_timeout_max_ms = 1'800'000;
   std::chrono::milliseconds initial_rebalance_delay{3'000};
   int32_t offset_metadata_bytes_max = 4'096;
+  std::chrono::milliseconds commit_timeout{5'000};
   int64_t offsets_retention_ms = int64_t{10'080} * 60'000;
   std::chrono::milliseconds retention_check_interval{600'000};
 

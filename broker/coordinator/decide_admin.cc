@@ -6,8 +6,10 @@
 namespace millrace::coordinator {
 namespace {
 
-constexpr size_t kTombstonesPerStep = 2'000;  // so that a step fits a batch of records
-constexpr size_t kGroupsPerStep = 1'000;      // looked at by one step of expiry
+// So that a step fits a batch of records, whatever the names are.
+constexpr size_t kTombstonesPerStep = 2'000;
+constexpr size_t kTombstoneBytesPerStep = 128 << 10;
+constexpr size_t kGroupsPerStep = 1'000;  // looked at by one step of expiry
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
@@ -20,17 +22,31 @@ bool matches(const std::vector<std::string>& filter, std::string_view value) {
                                        [&](const std::string& item) { return equal_ignoring_case(item, value); });
 }
 
+// The tombstones of one step.
+class Burial {
+ public:
+  explicit Burial(std::vector<machine::Record>& records) : records_(records) {}
+  bool is_full() const { return records_.size() >= kTombstonesPerStep || bytes_ >= kTombstoneBytesPerStep; }
+  void add(machine::Record tombstone) {
+    bytes_ += tombstone.key->size();
+    records_.push_back(std::move(tombstone));
+  }
+
+ private:
+  std::vector<machine::Record>& records_;
+  size_t bytes_ = 0;
+};
+
 // Tombstones for the offsets of `group` that `is_gone` holds for; false when there are more than fit the step.
 template <class IsGone>
-bool bury_offsets(const Groups& groups, const std::string& group, size_t records_max,
-                  std::vector<machine::Record>& records, IsGone is_gone) {
+bool bury_offsets(const Groups& groups, const std::string& group, Burial& burial, IsGone is_gone) {
   const GroupOffsets* offsets = groups.offsets(group);
   if (offsets == nullptr) return true;
   for (const auto& [topic, partitions] : *offsets) {
     for (const auto& [partition, offset] : partitions) {
       if (!is_gone(topic, offset)) continue;
-      if (records.size() >= records_max) return false;
-      records.push_back(offset_tombstone(group, topic, partition));
+      if (burial.is_full()) return false;
+      burial.add(offset_tombstone(group, topic, partition));
     }
   }
   return true;
@@ -114,8 +130,9 @@ GroupDecision<DeleteStep> decide_delete(const Groups& groups, const std::string&
   if (group == nullptr) return just(DeleteStep{GroupErrc::group_id_not_found, false});
   if (group->phase != GroupPhase::empty) return just(DeleteStep{GroupErrc::non_empty_group, false});
   GroupDecision<DeleteStep> decision;
-  const bool is_last = bury_offsets(groups, id, kTombstonesPerStep, decision.records,
-                                    [](const std::string&, const CommittedOffset&) { return true; });
+  Burial burial(decision.records);
+  const bool is_last =
+      bury_offsets(groups, id, burial, [](const std::string&, const CommittedOffset&) { return true; });
   if (is_last) decision.records.push_back(group_tombstone(id));
   decision.reply.reply = DeleteStep{GroupErrc::none, !is_last};
   return decision;
@@ -124,11 +141,12 @@ GroupDecision<DeleteStep> decide_delete(const Groups& groups, const std::string&
 GroupDecision<ExpiryStep> decide_expiry(const Groups& groups, const std::optional<std::string>& after,
                                         machine::Now now) {
   GroupDecision<ExpiryStep> decision;
+  Burial burial(decision.records);
   ExpiryStep& step = decision.reply.reply;
   auto at = after ? groups.all().upper_bound(*after) : groups.all().begin();
   std::optional<std::string> done = after;
   for (size_t looked_at = 0; at != groups.all().end(); ++at, ++looked_at) {
-    if (looked_at >= kGroupsPerStep || decision.records.size() >= kTombstonesPerStep) {
+    if (looked_at >= kGroupsPerStep || burial.is_full()) {
       step.next = done;
       return decision;
     }
@@ -136,9 +154,9 @@ GroupDecision<ExpiryStep> decide_expiry(const Groups& groups, const std::optiona
     const size_t before = decision.records.size();
     bool is_complete = true;
     if (const std::optional<Expiry> expiry = expiry_of(group, groups.config(), now.wall_ms)) {
-      is_complete = bury_offsets(
-          groups, id, kTombstonesPerStep, decision.records,
-          [&](const std::string& topic, const CommittedOffset& offset) { return expiry->is_over(topic, offset); });
+      is_complete = bury_offsets(groups, id, burial, [&](const std::string& topic, const CommittedOffset& offset) {
+        return expiry->is_over(topic, offset);
+      });
     }
     const size_t expired = decision.records.size() - before;
     step.offsets += static_cast<uint32_t>(expired);
@@ -149,7 +167,7 @@ GroupDecision<ExpiryStep> decide_expiry(const Groups& groups, const std::optiona
     }
     const bool has_offsets = count_offsets(groups.offsets(id)) > expired;
     if (group.phase == GroupPhase::empty && group.pending.empty() && !has_offsets) {
-      decision.records.push_back(group_tombstone(id));
+      burial.add(group_tombstone(id));
       ++step.groups;
     }
     done = id;

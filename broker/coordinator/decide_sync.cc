@@ -51,6 +51,19 @@ GroupDecision<Unit> decide_sync(const Groups& groups, const SyncCommand& command
   return transition.finish(Unit{});
 }
 
+GroupDecision<Unit> decide_too_large_sync(const Groups& groups, const SyncCommand& command, machine::Now now) {
+  const Group* group = groups.find(command.group);
+  if (group == nullptr || check(*group, command) != GroupErrc::none || !group->is_leader(command.member_id) ||
+      group->phase != GroupPhase::completing_rebalance) {
+    return just(Unit{});  // it has moved on
+  }
+  Transition transition(groups, command.group, now);
+  transition.group().edit(command.member_id).heard = now.monotonic;
+  transition.refuse_syncs(GroupErrc::unknown_server_error);
+  transition.rebalance();
+  return transition.finish(Unit{});
+}
+
 GroupDecision<GroupErrc> decide_heartbeat(const Groups& groups, const HeartbeatCommand& command, machine::Now now) {
   if (command.group.empty()) return just(GroupErrc::invalid_group_id);
   const Group* group = groups.find(command.group);

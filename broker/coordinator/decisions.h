@@ -34,6 +34,9 @@ using GroupDecision = machine::Decision<Outcome<Reply>, Groups>;
 // decide is in the records and in Decision::also. Each is one file, decide_<verb>.cc.
 GroupDecision<Unit> decide_join(const Groups& groups, const JoinCommand& command, machine::Now now);
 GroupDecision<Unit> decide_sync(const Groups& groups, const SyncCommand& command, machine::Now now);
+// The leader's assignment makes a record larger than the log takes: everybody who waits for it is told so, and the
+// group joins anew.
+GroupDecision<Unit> decide_too_large_sync(const Groups& groups, const SyncCommand& command, machine::Now now);
 GroupDecision<GroupErrc> decide_heartbeat(const Groups& groups, const HeartbeatCommand& command, machine::Now now);
 GroupDecision<LeaveReply> decide_leave(const Groups& groups, const LeaveCommand& command, machine::Now now);
 

@@ -72,6 +72,7 @@ TEST_F(GroupTest, too_long_a_note_is_refused_for_its_partition_alone) {
 }
 
 TEST_F(GroupTest, a_commit_larger_than_a_batch_is_refused_whole) {
+  log->bytes_max = 900'000;
   CommitCommand command;
   command.group = kG;
   for (int32_t i = 0; i < 300; ++i) {

@@ -39,17 +39,17 @@ GroupShard::GroupShard(const GroupCoordinatorOptions& options, PartitionIndex pa
       config_(groups.config()),
       runner_(machine::RunnerOptions<Groups>{.log = log_.get(),
                                              .clock = options.clock,
-                                             .limits = {},
+                                             .limits = {.batch_bytes_max = SIZE_MAX},  // the log's own counts
                                              .state = std::move(groups),
                                              .next = next,
                                              .publication = {},
                                              .on_failed = [this](const Error& error) {
                                                options_.metrics->append_failures.add();
-                                               release_all(errc_of(error));
+                                               release_all(errc_of(error), AndThen::close);
                                                options_.on_failed(partition_, error);
                                              }}) {}
 
-GroupShard::~GroupShard() { release_all(GroupErrc::not_coordinator); }
+GroupShard::~GroupShard() { release_all(GroupErrc::not_coordinator, AndThen::close); }
 
 void GroupShard::start() {
   ring();
@@ -58,18 +58,31 @@ void GroupShard::start() {
 
 void GroupShard::stop() {
   runner_.stop();
-  release_all(GroupErrc::not_coordinator);
+  release_all(GroupErrc::not_coordinator, AndThen::close);
 }
 
-// Runs a decision and carries out its effects before its own reply is given.
+template <class Reply, class Fail>
+struct GroupShard::Operation final : Unanswered {
+  Operation(Fail fail_with, Done<Reply> done_with) : fail(std::move(fail_with)), done(std::move(done_with)) {}
+  void give_up() override {
+    if (take()) answer(fail(GroupErrc::coordinator_not_available));
+  }
+  void answer(Reply reply) { std::exchange(done, nullptr)(std::move(reply)); }
+  Fail fail;
+  Done<Reply> done;
+};
+
+// Runs a decision and carries out its effects before its own reply is given. What it decided counts also when its
+// caller was told that it took too long.
 template <class Reply, class Decide, class Fail>
 void GroupShard::run(Decide decide, Fail fail, Done<Reply> done) {
-  runner_.submit(std::move(decide), [self = shared_from_this(), fail = std::move(fail),
-                                     done = std::move(done)](Result<Outcome<Reply>> outcome) mutable {
-    if (!outcome) return done(fail(errc_of(outcome.error())));
-    self->carry_out(std::move(outcome->effects));
-    done(std::move(outcome->reply));
+  auto operation = std::make_shared<Operation<Reply, Fail>>(std::move(fail), std::move(done));
+  runner_.submit(std::move(decide), [self = shared_from_this(), operation](Result<Outcome<Reply>> outcome) {
+    if (outcome) self->carry_out(std::move(outcome->effects));
+    if (!operation->take()) return;
+    operation->answer(outcome ? std::move(outcome->reply) : operation->fail(errc_of(outcome.error())));
   });
+  if (!operation->answered) give_up_in_time(std::move(operation));
 }
 
 void GroupShard::join(JoinCommand command, Done<JoinReply> done) {
@@ -95,16 +108,24 @@ void GroupShard::sync(SyncCommand command, Done<SyncReply> done) {
   const ReplyToken token = park(std::move(done));
   if (token == 0) return;
   command.token = token;
+  const auto asked = std::make_shared<const SyncCommand>(std::move(command));
+  const auto as_it_is = [](GroupErrc error) { return error; };
   run<GroupErrc>(
-      [command = std::move(command)](const Groups& groups, machine::Now now) {
-        return without_reply(decide_sync(groups, command, now));
-      },
-      [](GroupErrc error) { return error; },
-      [self = shared_from_this(), token](GroupErrc error) {
+      [asked](const Groups& groups, machine::Now now) { return without_reply(decide_sync(groups, *asked, now)); },
+      as_it_is,
+      [self = shared_from_this(), asked, as_it_is](GroupErrc error) {
         if (error == GroupErrc::none) return;
         SyncReply reply;
         reply.error = error;
-        self->release(token, std::move(reply));
+        self->release(asked->token, std::move(reply));
+        if (error != GroupErrc::unknown_server_error) return;
+        kLog.warn("a group's assignment does not fit: raise max.message.bytes of __consumer_offsets",
+                  {{"group", asked->group}});
+        self->run<GroupErrc>(
+            [asked](const Groups& groups, machine::Now now) {
+              return without_reply(decide_too_large_sync(groups, *asked, now));
+            },
+            as_it_is, [](GroupErrc) {});
       });
 }
 
@@ -208,8 +229,8 @@ void GroupShard::ring() {
   run<GroupErrc>([](const Groups& groups, machine::Now now) { return without_reply(decide_alarm(groups, now)); },
                  [](GroupErrc error) { return error; },
                  [self = shared_from_this()](GroupErrc error) {
-                   // Only a full queue leaves the machine running: the alarm must not be lost.
-                   if (error == GroupErrc::coordinator_not_available)
+                   // The machine still runs when only this was not taken: the alarm must not be lost.
+                   if (error == GroupErrc::coordinator_not_available || error == GroupErrc::unknown_server_error)
                      self->arm(self->options_.clock->now() + kRingAgainAfter);
                  });
 }
@@ -240,83 +261,6 @@ void GroupShard::expire(std::optional<std::string> after) {
                     }
                     if (step.next) self->expire(step.next);
                   });
-}
-
-ReplyToken GroupShard::park(Done<JoinReply> done) {
-  GroupErrc closed{};
-  {
-    MutexLock lock(mutex_);
-    if (!closed_) {
-      joins_.emplace(++last_token_, std::move(done));
-      return last_token_;
-    }
-    closed = *closed_;
-  }
-  JoinReply reply;
-  reply.error = closed;
-  done(std::move(reply));
-  return 0;
-}
-
-ReplyToken GroupShard::park(Done<SyncReply> done) {
-  GroupErrc closed{};
-  {
-    MutexLock lock(mutex_);
-    if (!closed_) {
-      syncs_.emplace(++last_token_, std::move(done));
-      return last_token_;
-    }
-    closed = *closed_;
-  }
-  SyncReply reply;
-  reply.error = closed;
-  done(std::move(reply));
-  return 0;
-}
-
-void GroupShard::release(ReplyToken token, JoinReply reply) {
-  Done<JoinReply> done;
-  {
-    MutexLock lock(mutex_);
-    auto at = joins_.find(token);
-    if (at == joins_.end()) return;
-    done = std::move(at->second);
-    joins_.erase(at);
-  }
-  done(std::move(reply));
-}
-
-void GroupShard::release(ReplyToken token, SyncReply reply) {
-  Done<SyncReply> done;
-  {
-    MutexLock lock(mutex_);
-    auto at = syncs_.find(token);
-    if (at == syncs_.end()) return;
-    done = std::move(at->second);
-    syncs_.erase(at);
-  }
-  done(std::move(reply));
-}
-
-void GroupShard::release_all(GroupErrc error) {
-  std::unordered_map<ReplyToken, Done<JoinReply>> joins;
-  std::unordered_map<ReplyToken, Done<SyncReply>> syncs;
-  {
-    MutexLock lock(mutex_);
-    closed_ = error;
-    joins.swap(joins_);
-    syncs.swap(syncs_);
-  }
-  for (auto& [token, done] : joins) {
-    JoinReply reply;
-    reply.error = error;
-    done(std::move(reply));
-  }
-  for (auto& [token, done] : syncs) {
-    SyncReply reply;
-    reply.error = error;
-    done(std::move(reply));
-  }
 }
 
 }  // namespace millrace::coordinator

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,9 +46,22 @@ class GroupShard : public std::enable_shared_from_this<GroupShard> {
  private:
   using Pointer = std::shared_ptr<GroupShard>;
 
+  // An operation whose answer waits for the log. Answered once: by the commit, or when its time is over.
+  struct Unanswered {
+    virtual ~Unanswered() = default;
+    virtual void give_up() = 0;
+    bool take() { return !answered.exchange(true); }
+    std::atomic<bool> answered{false};
+  };
+  template <class Reply, class Fail>
+  struct Operation;
+
   template <class Reply, class Decide, class Fail>
   void run(Decide decide, Fail fail, Done<Reply> done);
   void carry_out(Effects effects);
+  void give_up_in_time(std::shared_ptr<Unanswered> operation);
+  void wait_until(TimePoint at);
+  void give_up_overdue();
   void arm(TimePoint at);
   void ring();
   void arm_expiry();
@@ -55,7 +70,8 @@ class GroupShard : public std::enable_shared_from_this<GroupShard> {
   ReplyToken park(Done<SyncReply> done);
   void release(ReplyToken token, JoinReply reply);
   void release(ReplyToken token, SyncReply reply);
-  void release_all(GroupErrc error);
+  enum class AndThen { go_on, close };
+  void release_all(GroupErrc error, AndThen then);
 
   const GroupCoordinatorOptions& options_;
   const PartitionIndex partition_;
@@ -68,6 +84,12 @@ class GroupShard : public std::enable_shared_from_this<GroupShard> {
   std::unordered_map<ReplyToken, Done<JoinReply>> joins_ GUARDED_BY(mutex_);
   std::unordered_map<ReplyToken, Done<SyncReply>> syncs_ GUARDED_BY(mutex_);
   std::optional<TimePoint> armed_ GUARDED_BY(mutex_);
+  struct Overdue {
+    TimePoint at;
+    std::shared_ptr<Unanswered> operation;
+  };
+  std::deque<Overdue> unanswered_ GUARDED_BY(mutex_);  // by time; bounded by the runner's queue, but for answered ones
+  bool is_waiting_ GUARDED_BY(mutex_) = false;         // a timer is set for the first of them
 
   machine::Runner<Groups> runner_;
 };

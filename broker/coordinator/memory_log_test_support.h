@@ -20,7 +20,9 @@ class MemoryLog final : public machine::LogWriter {
   std::vector<machine::Record> records;  // durable ones
   bool holds_commits = false;
   std::optional<Errc> fails_with;
+  size_t bytes_max = SIZE_MAX;
 
+  size_t batch_bytes_max() const override { return bytes_max; }
   void append(std::vector<machine::Record> batch, Committed committed) override {
     if (holds_commits)
       return held_.push_back([this, batch = std::move(batch), committed] { settle(batch, committed); });

@@ -226,6 +226,18 @@ void Transition::store_assignment(const SyncCommand& command) {
   log_group();
 }
 
+void Transition::refuse_syncs(GroupErrc error) {
+  for (const std::string& id : member_ids(group_)) {
+    Member& member = group_.edit(id);
+    const ReplyToken token = std::exchange(member.sync, 0);
+    if (token == 0) continue;
+    SyncReply reply;
+    reply.error = error;
+    answer_sync(token, std::move(reply));
+    member.heard = now_.monotonic;
+  }
+}
+
 void Transition::log_group() { records_.push_back(group_record(group_)); }
 
 }  // namespace millrace::coordinator

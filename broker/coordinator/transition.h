@@ -39,6 +39,7 @@ class Transition {
   void check_joined();                                // ends the join phase when everybody is there
   void complete_join();                               // ends it with who is there
   void store_assignment(const SyncCommand& command);  // of the leader
+  void refuse_syncs(GroupErrc error);                 // whoever waits for its assignment gets the error
   void log_group();                                   // as a record
   void extend_initial_delay_or_complete();
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <vector>
 
@@ -20,6 +22,10 @@ class LogWriter {
   // error the machine's state is ahead of its log: every later append must fail too (its records may rest on the lost
   // ones), until the machine's owner has replayed the log and told the writer so.
   virtual void append(std::vector<Record> records, Committed committed) = 0;
+  // Most bytes of keys and values, with kRecordOverheadMax more for each record, that one append takes. May change
+  // while the machine runs; a decision beyond it is refused.
+  virtual size_t batch_bytes_max() const { return SIZE_MAX; }
+  static constexpr size_t kRecordOverheadMax = 32;  // lengths, attributes, time and offset of a record in a batch
 };
 
 }  // namespace millrace::machine

@@ -132,14 +132,18 @@ void RunnerCore::process(std::deque<std::unique_ptr<Command>> commands) {
   append(batch);
 }
 
+bool RunnerCore::fits(size_t bytes, size_t records) const {
+  return bytes <= limits_.batch_bytes_max && bytes + records * LogWriter::kRecordOverheadMax <= log_.batch_bytes_max();
+}
+
 void RunnerCore::decide(std::unique_ptr<Command> command, Batch& batch, Now now) {
   std::vector<Record> records = command->decide(now);
   const size_t bytes = bytes_of(records);
-  if (bytes > limits_.batch_bytes_max) {
+  if (!fits(bytes, records.size())) {
     return finish(std::move(command), Error{Errc::message_too_large, "records of one command"});
   }
   // A full batch leaves before these records touch the state, so that its publication holds nothing that comes later.
-  if (batch.bytes + bytes > limits_.batch_bytes_max) append(batch);
+  if (!fits(batch.bytes + bytes, batch.records.size() + records.size())) append(batch);
   for (const Record& record : records) {
     apply(next_, record);
     next_ = next_.next();

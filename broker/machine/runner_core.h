@@ -17,7 +17,8 @@ namespace millrace::machine {
 
 struct RunnerLimits {
   size_t commands_max = 10'000;      // queued and waiting for their commit; one more is refused with `overloaded`
-  size_t batch_bytes_max = 900'000;  // of keys and values in one append; a decision above it is refused
+  size_t batch_bytes_max = 900'000;  // of keys and values in one append, if the log takes as much; a decision above it
+                                     // is refused
 };
 
 // The part of Runner that does not know the machine's type: order, batching, parking of replies. See runner.h.
@@ -62,7 +63,8 @@ class RunnerCore : public std::enable_shared_from_this<RunnerCore> {
     Offset next;
   };
 
-  void enter();  // runs the machine on this thread unless some thread does
+  bool fits(size_t bytes, size_t records) const;  // an append
+  void enter();                                   // runs the machine on this thread unless some thread does
   void run();
   void process(std::deque<std::unique_ptr<Command>> commands);
   void decide(std::unique_ptr<Command> command, Batch& batch, Now now);

@@ -38,7 +38,9 @@ class ToyLog final : public LogWriter {
   bool broken = false;
   std::vector<std::vector<Record>> batches;  // durable ones
   size_t appends = 0;
+  size_t bytes_max = SIZE_MAX;
 
+  size_t batch_bytes_max() const override { return bytes_max; }
   void append(std::vector<Record> records, Committed committed) override {
     ++appends;
     if (inline_commit) return settle(std::move(records), committed);
@@ -222,6 +224,20 @@ TEST_F(RunnerTest, a_decision_larger_than_a_batch_is_refused_and_changes_nothing
   EXPECT_EQ(seen(), Events{"error: records of one command: message too large"});
   add({1});
   EXPECT_EQ(seen(), Events({"published 1", "total 1"}));
+}
+
+TEST_F(RunnerTest, a_decision_larger_than_the_log_takes_is_refused_until_it_takes_more) {
+  open();
+  log.bytes_max = 2 + LogWriter::kRecordOverheadMax;
+  add({100});
+  EXPECT_EQ(seen(), Events{"error: records of one command: message too large"});
+  add({1, 2});
+  EXPECT_EQ(seen(), Events{"error: records of one command: message too large"}) << "a record has a frame, too";
+  add({10});
+  EXPECT_EQ(seen(), Events({"published 10", "total 10"}));
+  log.bytes_max = 3 + LogWriter::kRecordOverheadMax;
+  add({100});
+  EXPECT_EQ(seen(), Events({"published 110", "total 110"}));
 }
 
 TEST_F(RunnerTest, commands_submitted_while_the_machine_runs_are_appended_as_one_batch_within_the_byte_limit) {

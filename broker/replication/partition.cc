@@ -145,7 +145,7 @@ void Partition::end_flush(const storage::FlushPlan& plan, const Status& outcome)
     log_->end_flush(plan, outcome);
     if (!outcome) {
       state_changed();
-      logger.error("flush failed; the partition is offline until the broker restarts",
+      logger.error("flush failed; the partition is offline: check the disk, then restart the broker",
                    {{"topic", id_.topic}, {"partition", id_.partition}, {"error", outcome.error().to_string()}});
     }
     advance_high_watermark();
@@ -182,6 +182,11 @@ Result<storage::Log::RetentionWork> Partition::enforce_retention() {
   }
   notify();
   return work;
+}
+
+int32_t Partition::batch_bytes_max() const {
+  MutexLock lock(mutex_);
+  return config_.log.batch_bytes_max;
 }
 
 int64_t Partition::file_delete_delay_ms() const {

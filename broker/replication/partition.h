@@ -123,7 +123,8 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   LeaderEpoch leader_epoch() const;
   BrokerId leader() const;
   uint64_t size_bytes() const;
-  bool is_offline() const;  // its log failed and answers storage_offline
+  bool is_offline() const;          // its log failed and answers storage_offline
+  int32_t batch_bytes_max() const;  // max.message.bytes
 
   Result<PartitionOffsets> offsets_of_log() const;  // whoever leads
 
