@@ -10,7 +10,11 @@ namespace millrace::app {
 namespace {
 
 const Logger kLog("app");
-constexpr std::chrono::milliseconds kReloadAfter{200};
+// After a failure the partition is loaded again, after a pause that doubles while failures come: what is wrong may pass
+// (a flush that is under way, a full disk) or stay until a restart (a log that failed), and a load reads the whole log.
+constexpr std::chrono::milliseconds kReloadAfterMin{200};
+constexpr std::chrono::milliseconds kReloadAfterMax{10'000};
+constexpr std::chrono::milliseconds kCalmAfter{60'000};  // without failures: the next pause is the shortest again
 constexpr size_t kReadBytesMax = 1 << 20;
 
 struct Replayed {
@@ -26,6 +30,19 @@ Result<Bytes> bytes_of(const storage::ReadInfo &read) {
   return bytes.slice(0, size);
 }
 
+// Where the batches end. By their headers, not their records: compaction takes records out of a batch, all of them at
+// times, and leaves its range of offsets.
+std::optional<Offset> end_of(const Bytes &batches) {
+  std::optional<Offset> end;
+  for (size_t at = 0; batches.size() - at >= protocol::kBatchHeaderBytes;) {
+    const protocol::BatchHeader header = protocol::BatchHeader::decode(batches.data() + at);
+    if (header.length <= 0 || header.total_bytes() > batches.size() - at) break;
+    end = header.next_offset();
+    at += header.total_bytes();
+  }
+  return end;
+}
+
 // The whole log. Errors: those of reading, or timed_out while records lie above
 // the high watermark.
 Result<Replayed> replay(replication::Partition &partition, LeaderEpoch epoch, const coordinator::GroupConfig &config) {
@@ -38,12 +55,13 @@ Result<Replayed> replay(replication::Partition &partition, LeaderEpoch epoch, co
                partition.fetch(at, kReadBytesMax, true, replication::Isolation::read_uncommitted, epoch));
     TRY_ASSIGN(const Bytes batches, bytes_of(fetched.read));
     TRY_ASSIGN(const std::vector<protocol::Record> records, protocol::read_batches(batches));
-    if (records.empty()) return Error{Errc::corrupt, "no records at offset " + std::to_string(at.value())};
+    const std::optional<Offset> end = end_of(batches);
+    if (!end || *end <= at) return Error{Errc::corrupt, "no batch at offset " + std::to_string(at.value())};
     for (const protocol::Record &record : records) {
       if (record.offset < at || record.offset >= replayed.next) continue;
       replayed.groups.apply(record.offset, {.key = record.key, .value = record.value});
     }
-    at = records.back().offset.next();
+    at = *end;
   }
   return replayed;
 }
@@ -212,13 +230,19 @@ void GroupHost::State::load(PartitionIndex index, uint64_t ticket) {
 
 void GroupHost::State::reload_later(PartitionIndex index) {
   uint64_t ticket = 0;
+  Duration pause{};
   {
     MutexLock lock(mutex);
     auto at = led.find(index);
     if (stopped || at == led.end()) return;
     ticket = at->second.load = ++loads;
+    const TimePoint now = options.clock->now();
+    if (now - at->second.failed_at > kCalmAfter) at->second.reload_after = {};
+    at->second.failed_at = now;
+    pause = at->second.reload_after =
+        std::clamp<Duration>(at->second.reload_after * 2, kReloadAfterMin, kReloadAfterMax);
   }
-  run_at(options.clock->now() + kReloadAfter, [weak = weak_from_this(), index, ticket] {
+  run_at(options.clock->now() + pause, [weak = weak_from_this(), index, ticket] {
     const std::shared_ptr<State> self = weak.lock();
     if (!self || !self->is_current(index, ticket)) return;
     std::shared_ptr<PartitionLogWriter> writer;

@@ -54,6 +54,8 @@ class GroupHost {
     std::shared_ptr<replication::Partition> partition;
     std::shared_ptr<PartitionLogWriter> writer;  // once loaded
     uint64_t load = 0;                           // of the load in progress; a later one makes it void
+    Duration reload_after{};                     // the pause after the last failure
+    TimePoint failed_at{};
   };
   // Shared with tasks on the loop, which may come after stop().
   struct State : std::enable_shared_from_this<State>, coordinator::Timers {

@@ -46,7 +46,8 @@ Result<std::unique_ptr<HttpEndpoints>> HttpEndpoints::open(HttpOptions options) 
   server.Get("/readyz", [&given](const httplib::Request&, httplib::Response& response) {
     const std::string why = given.not_ready();
     response.status = why.empty() ? 200 : 503;
-    response.set_content(why.empty() ? "ready\n" : why + "\n", "text/plain");
+    const std::string note = given.note ? given.note() : std::string();
+    response.set_content((why.empty() ? "ready" : why) + "\n" + (note.empty() ? note : note + "\n"), "text/plain");
   });
   server.Get("/version", [&given](const httplib::Request&, httplib::Response& response) {
     response.set_content("{\"version\":\"" + given.version + "\"}\n", "application/json");

@@ -13,6 +13,7 @@ struct HttpOptions {
   io::Endpoint at;                         // port 0: any free one
   std::function<std::string()> metrics;    // Prometheus text; called on a thread of the endpoints
   std::function<std::string()> not_ready;  // why the node is not ready; "" when it is
+  std::function<std::string()> note;       // what its operator should know though it is ready; "" or empty: nothing
   std::string version;
 };
 

@@ -1,14 +1,20 @@
-// millrace-broker: reads its configuration, runs one Node until SIGTERM or SIGINT, and says on one line why it cannot.
+// millrace-broker: reads its configuration, runs one Node until SIGTERM, SIGINT or a fatal failure of its disk, and
+// says on one line why it ends otherwise.
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <optional>
 
 #include <malloc.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "broker/app/node.h"
+#include "broker/app/open_files.h"
 #include "broker/base/logger.h"
+#include "broker/base/mutex.h"
 #include "broker/io/posix/posix_file_system.h"
+#include "broker/storage/storage_config.h"
 
 namespace millrace::app {
 namespace {
@@ -24,6 +30,26 @@ int fail(ExitCode code, const Error& error) {
   return code;
 }
 
+// The failure that ends the process, from whichever thread met it to main, which waits for signals.
+class FatalFailure {
+ public:
+  void set(const Error& error) {
+    {
+      MutexLock lock(mutex_);
+      if (!error_) error_ = error;
+    }
+    kill(getpid(), SIGTERM);
+  }
+  std::optional<Error> get() const {
+    MutexLock lock(mutex_);
+    return error_;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::optional<Error> error_ GUARDED_BY(mutex_);
+};
+
 // Threads inherit the mask, so signals arrive only where main waits for them.
 sigset_t block_stop_signals() {
   sigset_t signals;
@@ -32,6 +58,7 @@ sigset_t block_stop_signals() {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes answers the write that meets it
   return signals;
 }
 
@@ -41,8 +68,11 @@ int run(const ConfigSources& sources) {
   auto config = read_node_config(fs, sources);
   if (!config) return fail(kStartFailed, config.error());
   for (const std::string& warning : config->warnings) log.warn("configuration", {{"warning", warning}});
+  raise_and_log_open_files_limit(static_cast<uint64_t>(config_int(config->values, storage::kOpenFilesMax)));
   const sigset_t signals = block_stop_signals();
-  auto node = Node::open(*std::move(config));
+  const std::string data_dir = config->data_dir;
+  FatalFailure fatal;  // outlives the node
+  auto node = Node::open(*std::move(config), [&fatal](const Error& error) { fatal.set(error); });
   if (!node) return fail(kStartFailed, node.error());
   for (const server::ListenerOptions& listener : (*node)->listeners()) {
     log.info("listening", {{"listener", listener.name}, {"at", listener.at.to_string()}});
@@ -50,6 +80,13 @@ int run(const ConfigSources& sources) {
   log.info("ready", {{"version", kBuildVersion}, {"http", (*node)->http().to_string()}});
   int signal_number = 0;
   sigwait(&signals, &signal_number);
+  if (const std::optional<Error> error = fatal.get()) {
+    // At once: nothing more can be made to last, and a failing disk may keep a clean stop waiting. What was
+    // acknowledged is on disk or in the kernel's hands, and the next start verifies it.
+    fail(kDiskFailed, Error{error->code, "the disk of " + data_dir + " failed: " + error->to_string() +
+                                             "; check it, then start the broker again"});
+    _exit(kDiskFailed);
+  }
   log.info("stopping", {{"signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT"}});
   const Status stopped = (*node)->stop();
   if (!stopped) return fail(kDiskFailed, stopped.error());

@@ -12,6 +12,7 @@ const Logger kLog("metadata");
 // A command's records and what frames them; one fits a segment.
 constexpr int32_t kBatchBytesMax = 16 << 20;
 constexpr size_t kReplayBytes = 1 << 20;  // of one read
+constexpr int kPassedOverMax = 16;        // times that a snapshot waits for commands
 constexpr LeaderEpoch kEpoch{0};          // one voter: no elections
 
 storage::LogConfig log_config() {
@@ -71,12 +72,14 @@ Result<metadata::ImageBuilder> MetadataLog::recover() {
                                                      .topic_id = {},
                                                      .config = log_config(),
                                                      .clock = options_.clock,
+                                                     .recovery_point = snapshot_at.next(),
                                                      .log_start = snapshot_at.next()}));
   // The snapshot holds everything that a shorter log has; the log goes on behind it.
   if (log_->log_end() < snapshot_at.next()) TRY(log_->start_over(snapshot_at.next()));
   TRY(replay(builder));
   MutexLock lock(mutex_);
   snapshot_at_ = snapshot_at;
+  snapshot_wanted_.reset();
   return builder;
 }
 
@@ -116,13 +119,18 @@ void MetadataLog::append(std::vector<machine::Record> records, Committed committ
 
 void MetadataLog::offer_snapshot(metadata::ImagePointer image) {
   MutexLock lock(mutex_);
-  if (image->applied.value() - snapshot_at_.value() < options_.snapshot_records) return;
+  if (image->applied < snapshot_due()) return;
   offered_ = std::move(image);
   changed_.notify_one();
 }
 
+// The next snapshot holds no less.
+Offset MetadataLog::snapshot_due() const {
+  return snapshot_wanted_ ? *snapshot_wanted_ : snapshot_at_.next(options_.snapshot_records);
+}
+
 void MetadataLog::run() {
-  for (;;) {
+  for (int passed_over = 0;;) {
     std::deque<Pending> batches;
     metadata::ImagePointer image;
     {
@@ -130,11 +138,15 @@ void MetadataLog::run() {
       while (queue_.empty() && offered_ == nullptr && !closing_) changed_.wait(mutex_);
       if (queue_.empty() && offered_ == nullptr) return;
       batches.swap(queue_);
-      if (batches.empty()) image = std::exchange(offered_, nullptr);  // commands first
+      // Commands first, but not for ever.
+      if (offered_ != nullptr && (batches.empty() || ++passed_over > kPassedOverMax)) {
+        image = std::exchange(offered_, nullptr);
+        passed_over = 0;
+      }
     }
-    if (image == nullptr) {
-      write(std::move(batches));
-    } else if (const Status written = write_snapshot(*image); !written) {
+    if (!batches.empty()) write(std::move(batches));
+    if (image == nullptr) continue;
+    if (const Status written = take_snapshot(*image); !written) {
       // The log is whole without it; the next image is tried again.
       kLog.warn("metadata snapshot not written", {{"error", written.error().to_string()}});
     }
@@ -171,6 +183,7 @@ void MetadataLog::write(std::deque<Pending> batches) {
       generation = generation_;
     }
     size_t appended = 0;
+    bool is_fatal = false;
     for (const Pending& batch : batches) {
       if (failure) {
         outcomes.emplace_back(Error(*failure));
@@ -182,6 +195,7 @@ void MetadataLog::write(std::deque<Pending> batches) {
           ++appended;
         } else {
           failure = outcomes.back().error();
+          is_fatal = failure->code != Errc::disk_full;
         }
       }
     }
@@ -189,6 +203,7 @@ void MetadataLog::write(std::deque<Pending> batches) {
     if (appended > 0) {
       if (const Status flushed = flush(); !flushed) {
         failure = flushed.error();
+        is_fatal = true;
         for (Result<Offset>& outcome : outcomes) {
           if (outcome) outcome = Result<Offset>(Error(*failure));
         }
@@ -196,16 +211,23 @@ void MetadataLog::write(std::deque<Pending> batches) {
     }
     MutexLock state(mutex_);
     if (failure) failure_ = failure;
+    if (is_fatal) is_fatal_ = true;
   }
   for (size_t i = 0; i < batches.size(); ++i) batches[i].committed(std::move(outcomes[i]));
 }
 
-Status MetadataLog::write_snapshot(const metadata::ClusterImage& image) {
+// A segment begins where the snapshot ends, so that a start reads the snapshot and what follows it and no more: first
+// the segment, then the image of its boundary, which is on its way when this one is older.
+Status MetadataLog::take_snapshot(const metadata::ClusterImage& image) {
+  TRY_ASSIGN(const bool is_covered, begin_segment(image.applied));
+  if (!is_covered) return ok();
   TRY(save_snapshot(*options_.fs, snapshot_path(), image));
   MutexLock lock(io_mutex_);
   {
     MutexLock state(mutex_);
     snapshot_at_ = image.applied;
+    snapshot_wanted_.reset();
+    if (offered_ != nullptr && offered_->applied < snapshot_due()) offered_ = nullptr;  // came meanwhile
     if (failure_) return ok();
   }
   TRY_ASSIGN(const storage::Log::RetentionWork work, log_->advance_log_start(image.applied.next()));
@@ -213,12 +235,38 @@ Status MetadataLog::write_snapshot(const metadata::ClusterImage& image) {
   return ok();
 }
 
+// False when the segment that was begun has records before it that are not covered.
+Result<bool> MetadataLog::begin_segment(Offset covered) {
+  MutexLock lock(io_mutex_);
+  {
+    MutexLock state(mutex_);
+    if (failure_) return false;
+    if (snapshot_wanted_) return covered >= *snapshot_wanted_;
+  }
+  const Offset last = log_->log_end().previous();
+  TRY(log_->begin_segment());
+  MutexLock state(mutex_);
+  snapshot_wanted_ = last;
+  return covered >= last;
+}
+
+std::optional<Error> MetadataLog::fatal() const {
+  MutexLock lock(mutex_);
+  return is_fatal_ ? failure_ : std::nullopt;
+}
+
 Result<metadata::ImageBuilder> MetadataLog::reopen() {
   MutexLock lock(io_mutex_);
   log_.reset();
-  TRY_ASSIGN(metadata::ImageBuilder recovered, recover());
-  TRY(flush());  // what was not acknowledged and yet is there counts from now on
+  Result<metadata::ImageBuilder> recovered = recover();
+  // What was not acknowledged and yet is there counts from now on.
+  const Status flushed = recovered ? flush() : ok();
   MutexLock state(mutex_);
+  if (!recovered || !flushed) {
+    failure_ = recovered ? flushed.error() : recovered.error();
+    is_fatal_ = !flushed || failure_->code != Errc::disk_full;
+    return Error(*failure_);
+  }
   failure_.reset();
   ++generation_;
   return recovered;

@@ -27,7 +27,7 @@ struct MetadataLogOptions {
 // The metadata log of a cluster of one voter, on disk. append() hands over to a thread of its own, which writes and
 // flushes: everything that arrived during one flush shares the next one. A commit is reported after its flush, so what
 // the controller answers survives a power loss. A snapshot of the image (file "snapshot" beside the segments; bytes:
-// broker/README.md#metadata-log) bounds what a start replays and what the log keeps.
+// broker/README.md#metadata-log) bounds what a start reads and what the log keeps: a segment begins where it ends.
 //
 // Thread-safe but for open(), reopen() and close(), which are their owner's. After an error every append fails until
 // reopen().
@@ -44,6 +44,10 @@ class MetadataLog final : public machine::LogWriter {
 
   // A committed image (subscribe it to the ImageStore): snapshotted when enough has happened since the last one.
   void offer_snapshot(metadata::ImagePointer image) EXCLUDES(mutex_);
+
+  // What reopen() cannot help against: anything but a full disk. After a failed flush the kernel may have dropped what
+  // it had not written, and what is read again would not show it.
+  std::optional<Error> fatal() const EXCLUDES(mutex_);
 
   // After an error: reads the log again and takes appends again; the controller goes on with what this returns.
   Result<metadata::ImageBuilder> reopen() EXCLUDES(mutex_, io_mutex_);
@@ -65,7 +69,9 @@ class MetadataLog final : public machine::LogWriter {
   void write(std::deque<Pending> batches) EXCLUDES(mutex_, io_mutex_);
   Result<Offset> append_one(const Pending& batch) REQUIRES(io_mutex_);
   Status flush() REQUIRES(io_mutex_);
-  Status write_snapshot(const metadata::ClusterImage& image) EXCLUDES(mutex_, io_mutex_);
+  Status take_snapshot(const metadata::ClusterImage& image) EXCLUDES(mutex_, io_mutex_);
+  Result<bool> begin_segment(Offset covered) EXCLUDES(mutex_, io_mutex_);
+  Offset snapshot_due() const REQUIRES(mutex_);
   std::string snapshot_path() const;
 
   const MetadataLogOptions options_;
@@ -74,12 +80,14 @@ class MetadataLog final : public machine::LogWriter {
   Mutex io_mutex_;  // held during reads, writes and flushes, by the thread or by reopen(); before mutex_
   std::unique_ptr<storage::Log> log_ GUARDED_BY(io_mutex_);
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   Condition changed_;
   std::deque<Pending> queue_ GUARDED_BY(mutex_);  // bounded by the controller's machine
   metadata::ImagePointer offered_ GUARDED_BY(mutex_);
-  Offset snapshot_at_ GUARDED_BY(mutex_){-1};  // last record in the newest snapshot
+  Offset snapshot_at_ GUARDED_BY(mutex_){-1};                 // last record in the newest snapshot
+  std::optional<Offset> snapshot_wanted_ GUARDED_BY(mutex_);  // the last record before the segment begun for it
   std::optional<Error> failure_ GUARDED_BY(mutex_);
+  bool is_fatal_ GUARDED_BY(mutex_) = false;
   uint64_t generation_ GUARDED_BY(mutex_) = 0;  // counts reopen()
   bool closing_ GUARDED_BY(mutex_) = false;
   std::thread thread_;

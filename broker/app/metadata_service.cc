@@ -65,9 +65,13 @@ void MetadataService::run_repairs() {
       MutexLock lock(mutex_);
       while (!failed_ && !stopping_) changed_.wait(mutex_);
       // The disk gets a moment: what filled it may go away.
-      if (!stopping_) changed_.wait_for(mutex_, options_.retry_pause);
+      if (!stopping_ && !log_->fatal()) changed_.wait_for(mutex_, options_.retry_pause);
       if (stopping_) return;
       failed_ = false;
+    }
+    if (const std::optional<Error> fatal = log_->fatal()) {
+      if (options_.on_fatal) options_.on_fatal(*fatal);
+      return;
     }
     Result<metadata::ImageBuilder> recovered = log_->reopen();
     if (recovered) {

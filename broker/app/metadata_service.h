@@ -16,11 +16,13 @@ struct MetadataServiceOptions {
   io::Random* random = nullptr;
   metadata::BrokerConfigView config;
   Duration retry_pause = std::chrono::seconds(1);  // between a failure of the log and reading it again
+  // The log failed in a way that no retry helps against (see MetadataLog::fatal): the process has to end. Once, on a
+  // thread of the service; commands are refused from then on. May be empty.
+  std::function<void(const Error&)> on_fatal;
 };
 
 // Log, images and controller of a cluster of one voter, put together: opens the log, starts the controller on what it
-// holds, snapshots, and after a failure of the disk reads the log again, after a pause each time, until it can be
-// written.
+// holds, snapshots, and while the disk is full reads the log again, after a pause each time, until it can be written.
 //
 //   open() → images().subscribe(…) → start() → initialize_and_register() → … → stop()
 //

@@ -19,6 +19,7 @@ struct MetadataServiceTest : testing::Test {
   ConfigValues static_values;
   std::unique_ptr<MetadataService> service;
   std::vector<std::string> opened;  // topics that a subscriber saw
+  std::promise<Errc> fatal;
 
   MetadataServiceTest() { ENSURE(fs.create_directories("/data").has_value()); }
   Result<metadata::RegisterBrokerReply> start(const std::string& cluster_id = "c", uint64_t directory = 1) {
@@ -27,7 +28,8 @@ struct MetadataServiceTest : testing::Test {
         {.log = {.fs = &fs, .clock = &clock, .directory = "/data/__cluster_metadata-0"},
          .random = &random,
          .config = {.keys = metadata::metadata_config(), .static_values = &static_values, .self = BrokerId{0}},
-         .retry_pause = std::chrono::milliseconds(1)});
+         .retry_pause = std::chrono::milliseconds(1),
+         .on_fatal = [this](const Error& error) { fatal.set_value(error.code); }});
     ENSURE(made.has_value());
     service = std::move(*made);
     service->images().subscribe([this](const metadata::ImagePointer& before, const metadata::ImagePointer& now) {
@@ -78,6 +80,23 @@ TEST_F(MetadataServiceTest, after_a_full_disk_topics_can_be_created_again_when_s
   for (int i = 0; i < 1'000'000 && words != "created"; ++i) words = create("t" + std::to_string(i));
   EXPECT_EQ(words, "created");
   EXPECT_EQ(service->images().load()->find_topic("lost"), nullptr);
+}
+
+TEST_F(MetadataServiceTest, a_disk_that_fails_otherwise_is_told_once_and_no_command_is_taken) {
+  ASSERT_TRUE(start());
+  fs.fail_call(0, Errc::io);
+  EXPECT_NE(create("lost"), "created");
+  EXPECT_EQ(fatal.get_future().get(), Errc::io);
+  EXPECT_NE(create("later"), "created");
+  EXPECT_EQ(service->images().load()->find_topic("lost"), nullptr);
+  EXPECT_TRUE(service->stop());
+}
+
+TEST_F(MetadataServiceTest, a_failed_flush_is_fatal) {
+  ASSERT_TRUE(start());
+  fs.fail_flushes(true);
+  EXPECT_NE(create("lost"), "created");
+  EXPECT_EQ(fatal.get_future().get(), Errc::io);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "broker/app/node.h"
 
 #include <future>
+#include <optional>
 #include <thread>
 
 #include "broker/app/app_config.h"
@@ -47,11 +48,29 @@ class Progress final : public replication::PartitionListener {
   GroupHost* groups = nullptr;
 };
 
+// Keeps a loop from running anything until it is opened: the kernel holds connections meanwhile.
+class Gate {
+ public:
+  explicit Gate(io::EventLoop& loop) {
+    loop.post([opened = opened_.get_future().share()] { opened.wait(); });
+  }
+  ~Gate() { open(); }
+  void open() {
+    if (!std::exchange(is_open_, true)) opened_.set_value();
+  }
+
+ private:
+  std::promise<void> opened_;
+  bool is_open_ = false;
+};
+
 }  // namespace
 
 struct Node::State {
-  explicit State(NodeConfig node_config)
-      : config(std::move(node_config)), server_config(server::ServerConfig::from(config.values)) {}
+  State(NodeConfig node_config, std::function<void(const Error&)> when_fatal)
+      : config(std::move(node_config)),
+        on_fatal(std::move(when_fatal)),
+        server_config(server::ServerConfig::from(config.values)) {}
 
   Status open_storage();
   Status start_controller();
@@ -60,9 +79,11 @@ struct Node::State {
   Status open_server();
   Status open_http();
   std::string metrics() const;
+  std::string readiness_note() const;
   Status stop();
 
   const NodeConfig config;
+  const std::function<void(const Error&)> on_fatal;
   const server::ServerConfig server_config;
   metadata::BrokerConfigView view;
 
@@ -90,6 +111,7 @@ struct Node::State {
   server::Services services;
   std::vector<std::unique_ptr<io::posix::EpollEventLoop>> reactors;
   std::unique_ptr<server::Server> server;
+  std::optional<Gate> accepting;  // of the loop that accepts
   std::unique_ptr<HttpEndpoints> http;
   bool stopped = false;
 };
@@ -112,7 +134,8 @@ Status Node::State::start_controller() {
              MetadataService::open(
                  {.log = {.fs = &fs, .clock = &clock, .directory = io::join_path(config.data_dir, kMetadataDirectory)},
                   .random = &random,
-                  .config = view}));
+                  .config = view,
+                  .on_fatal = on_fatal}));
   metadata->images().subscribe([this](const metadata::ImagePointer&, const metadata::ImagePointer& now) {
     if (!partitions) return;  // the image that start-up itself reads
     partitions->apply(now);
@@ -158,6 +181,7 @@ Status Node::State::register_broker() {
   }
   TRY(metadata->initialize_and_register(dir->meta().cluster_id, std::move(command)));
   partitions->start();
+  accepting->open();
   return ok();
 }
 
@@ -185,6 +209,7 @@ Status Node::State::open_server() {
     loops.push_back(loop.get());
     reactors.push_back(std::move(loop));
   }
+  accepting.emplace(*reactors.front());
   TRY_ASSIGN(server, server::Server::open({.network = &network,
                                            .loops = std::move(loops),
                                            .listeners = config.listeners,
@@ -198,8 +223,16 @@ Status Node::State::open_http() {
   TRY_ASSIGN(http, HttpEndpoints::open({.at = config.http,
                                         .metrics = [this] { return metrics(); },
                                         .not_ready = [] { return std::string(); },  // opened last: all else serves
+                                        .note = [this] { return readiness_note(); },
                                         .version = kBuildVersion}));
   return ok();
+}
+
+std::string Node::State::readiness_note() const {
+  size_t offline = 0;
+  for (const auto& partition : partitions->all()) offline += partition->is_offline();
+  if (offline == 0) return {};
+  return std::to_string(offline) + " partitions are offline: check the disk, then restart the broker";
 }
 
 std::string Node::State::metrics() const {
@@ -222,6 +255,7 @@ Status Node::State::stop() {
   if (stopped) return ok();
   stopped = true;
   http.reset();
+  accepting.reset();
   if (server) {
     // Members and fetches that wait are answered now; every reply that is owed leaves before its connection closes.
     purgatory->shut_down();
@@ -259,9 +293,9 @@ Node::~Node() {
   if (!stopped) kLog.error("the broker did not stop cleanly", {{"error", stopped.error().to_string()}});
 }
 
-Result<std::unique_ptr<Node>> Node::open(NodeConfig config) {
+Result<std::unique_ptr<Node>> Node::open(NodeConfig config, std::function<void(const Error&)> on_fatal) {
   // Made first: when a step fails, its destructor stops what the steps before it started.
-  std::unique_ptr<Node> node(new Node(std::make_unique<State>(std::move(config))));
+  std::unique_ptr<Node> node(new Node(std::make_unique<State>(std::move(config), std::move(on_fatal))));
   State& state = *node->state_;
   TRY(state.open_storage());
   TRY(state.start_controller());

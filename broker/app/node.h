@@ -11,12 +11,15 @@ namespace millrace::app {
 
 // One running broker: construction order, wiring, and its end. open(), stop() and the destructor on the owner's thread.
 //
-// Order: data directory → metadata log → controller → partitions → coordinators → reactors → listeners → HTTP. Each
-// part is stopped before what it stands on.
+// Order: data directory → metadata log → controller → partitions → coordinators → reactors → listeners → registration →
+// connections → HTTP: ports are bound before the cluster is told of them, and nobody is answered before this broker is
+// part of what it answers. Each part is stopped before what it stands on.
 class Node {
  public:
   // Errors, each saying what and what to do: those of LogDir::open, of the metadata log, of binding a listener.
-  static Result<std::unique_ptr<Node>> open(NodeConfig config);
+  // `on_fatal` is called at most once, on any thread, when the disk fails in a way that only a new start can help
+  // against (MetadataLog::fatal): nothing that the broker does from then on lasts.
+  static Result<std::unique_ptr<Node>> open(NodeConfig config, std::function<void(const Error&)> on_fatal = {});
   ~Node();  // stop(), unless it was called
 
   // With the ports that were chosen.

@@ -1,5 +1,6 @@
 #include "broker/app/partition_log_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "broker/protocol/record_batch.h"
@@ -41,6 +42,11 @@ void PartitionLogWriter::append(std::vector<machine::Record> records, Committed 
     waiting_.push_back(std::move(waiting));
   }
   settle();
+}
+
+size_t PartitionLogWriter::batch_bytes_max() const {
+  const auto limit = static_cast<size_t>(partition_->batch_bytes_max());
+  return limit - std::min(limit, protocol::kBatchHeaderBytes);
 }
 
 void PartitionLogWriter::progress() {

@@ -22,6 +22,7 @@ class PartitionLogWriter final : public machine::LogWriter {
   ~PartitionLogWriter() override;
 
   void append(std::vector<machine::Record> records, Committed committed) override;
+  size_t batch_bytes_max() const override;  // what max.message.bytes of the topic leaves
   // The partition has made progress: see replication::PartitionListener.
   void progress();
   // Fails what waits and everything later with `error`.

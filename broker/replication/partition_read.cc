@@ -12,6 +12,8 @@ Status Partition::check_readable(LeaderEpoch expected) const {
   if (expected != kNoLeaderEpoch && expected < state_.leader_epoch) return Errc::fenced_leader_epoch;
   if (expected != kNoLeaderEpoch && expected > state_.leader_epoch) return Errc::unknown_leader_epoch;
   if (state_.leader != self_) return Errc::not_leader;
+  // After a failed flush a power loss may take what the page cache still shows: nobody may rest on it.
+  if (log_->is_offline()) return Errc::storage_offline;
   return ok();
 }
 

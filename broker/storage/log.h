@@ -170,6 +170,8 @@ class Log {
   };
   Result<RetentionWork> enforce_retention(Offset below);
   Result<RetentionWork> advance_log_start(Offset to);  // DeleteRecords, and followers of a leader that did
+  // The next append goes into a new segment, if there are records in this one.
+  Status begin_segment();
   // Drops [to, end), durably before it returns. The caller then writes the recovery-point checkpoint (flushed_offset()
   // may have gone back) before it appends anything that it wants recovered after a power loss.
   Status truncate_to(Offset to);

@@ -47,6 +47,11 @@ Status Log::State::roll() {
   return ok();
 }
 
+Status Log::begin_segment() {
+  if (state_->offline) return state_->offline_error();
+  return state_->active().is_empty() ? ok() : state_->roll();
+}
+
 Status Log::State::write_snapshot(Offset at) {
   const std::string path = segment_path(place, at, kSnapshotSuffix);
   TRY_ASSIGN(const auto file, fs.open(path, io::OpenMode::create));

@@ -33,6 +33,7 @@ class SimFile final : public File {
     if (position >= content.size()) return size_t{0};
     const size_t size = std::min(into.size(), content.size() - static_cast<size_t>(position));
     std::copy_n(content.begin() + static_cast<ptrdiff_t>(position), size, into.begin());
+    fs_.read_bytes_ += size;
     return size;
   }
 
@@ -259,6 +260,11 @@ Result<DiskSpace> SimFileSystem::disk_space(const std::string&) {
   MutexLock lock(mutex_);
   const uint64_t total = capacity_ == kNever ? kDefaultTotalBytes : capacity_;
   return DiskSpace{total, total - std::min(total, used_bytes())};
+}
+
+uint64_t SimFileSystem::read_bytes() const {
+  MutexLock lock(mutex_);
+  return read_bytes_;
 }
 
 uint64_t SimFileSystem::calls() const {

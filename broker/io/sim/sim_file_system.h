@@ -34,6 +34,7 @@ class SimFileSystem final : public FileSystem {
 
   // Calls that change or flush something, so far. Reading calls do not count.
   uint64_t calls() const;
+  uint64_t read_bytes() const;  // so far
   // The call after `skip` more ones fails once with `code`; a write that fails leaves a prefix of random length, a
   // flush that fails leaves its data never durable.
   void fail_call(uint64_t skip, Errc code = Errc::io);
@@ -74,6 +75,7 @@ class SimFileSystem final : public FileSystem {
   uint64_t incarnation_ GUARDED_BY(mutex_) = 0;               // handles of an earlier one are dead
   uint64_t last_lock_ GUARDED_BY(mutex_) = 0;
   uint64_t calls_ GUARDED_BY(mutex_) = 0;
+  uint64_t read_bytes_ GUARDED_BY(mutex_) = 0;
   uint64_t fail_at_ GUARDED_BY(mutex_) = kNever;
   Errc fail_code_ GUARDED_BY(mutex_) = Errc::io;
   uint64_t die_at_ GUARDED_BY(mutex_) = kNever;
