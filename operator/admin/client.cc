@@ -13,7 +13,7 @@ std::optional<int32_t> TopicDescription::replica_count() const {
 
 bool is_unreachable(Errc code) {
   return code == Errc::connection_refused || code == Errc::timed_out || code == Errc::connection_closed ||
-         code == Errc::io || code == Errc::not_found || code == Errc::shutting_down;
+         code == Errc::io || code == Errc::not_found || code == Errc::shutting_down || code == Errc::not_controller;
 }
 
 }  // namespace millrace::admin

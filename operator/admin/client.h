@@ -19,6 +19,8 @@ struct BrokerDescription {
   std::string host;
   uint16_t port = 0;
   std::string rack;
+  int32_t leaders = 0;     // partitions that it leads
+  int32_t partitions = 0;  // replicas that it has, also of internal topics
 
   friend bool operator==(const BrokerDescription&, const BrokerDescription&) = default;
 };
@@ -68,13 +70,17 @@ struct ConfigChange {
 // What the operator asks of one Kafka cluster. Synchronous; every call ends within the deadline that the implementation
 // was made with. One caller at a time per client. Errors:
 //   connection_refused, timed_out, connection_closed, io   the cluster could not be reached: the same call may work
-//   later not_found                                              no such host unsupported_version the broker serves no
-//   version of the API that we know malformed                                              the answer could not be read
-//   the others                                             the broker's refusal; context holds its message
+//     later
+//   not_found             no such host
+//   not_controller        the cluster has no controller now, or its brokers do not agree on one
+//   unsupported_version   the broker serves no version of the API that we know
+//   malformed             the answer could not be read
+//   the others            the broker's refusal; context holds its message
 class Client {
  public:
   virtual ~Client() = default;
 
+  // Costs what the metadata of all topics does.
   virtual Result<ClusterDescription> describe_cluster() = 0;
   // Nothing when the topic does not exist.
   virtual Result<std::optional<TopicDescription>> describe_topic(const std::string& name) = 0;

@@ -15,6 +15,14 @@ class FakeCluster::FakeClient final : public Client {
     for (int32_t i = 0; i < cluster_.brokers_; ++i) {
       result.brokers.push_back({.id = BrokerId(i), .host = "127.0.0.1", .port = static_cast<uint16_t>(9092 + i)});
     }
+    for (const auto& [name, topic] : cluster_.topics_) {
+      for (const PartitionDescription& partition : topic.description.partitions) {
+        ++result.brokers[static_cast<size_t>(partition.leader.value())].leaders;
+        for (const BrokerId replica : partition.replicas) {
+          ++result.brokers[static_cast<size_t>(replica.value())].partitions;
+        }
+      }
+    }
     return result;
   }
 
@@ -105,6 +113,11 @@ void FakeCluster::fail_next(const std::string& call, Error error, bool after_eff
   faults_.insert_or_assign(call, Fault{std::move(error), after_effect});
 }
 
+void FakeCluster::on_change(std::function<std::optional<Error>(bool is_done)> hook) {
+  MutexLock lock(mutex_);
+  hook_ = std::move(hook);
+}
+
 void FakeCluster::put_topic(const NewTopic& topic) {
   MutexLock lock(mutex_);
   ENSURE(create(topic).has_value());
@@ -135,6 +148,9 @@ std::vector<std::string> FakeCluster::changes() const {
 
 Status FakeCluster::begin(const std::string& call) {
   if (!reachable_) return Error{Errc::connection_refused, "127.0.0.1:9092"};
+  if (hook_ && !call.starts_with("describe")) {
+    if (std::optional<Error> error = hook_(/*is_done=*/false)) return std::move(*error);
+  }
   const auto fault = faults_.find(call);
   if (fault == faults_.end() || fault->second.after_effect) return ok();
   Error error = std::move(fault->second.error);
@@ -143,6 +159,9 @@ Status FakeCluster::begin(const std::string& call) {
 }
 
 Status FakeCluster::end(const std::string& call) {
+  if (hook_) {
+    if (std::optional<Error> error = hook_(/*is_done=*/true)) return std::move(*error);
+  }
   const auto fault = faults_.find(call);
   if (fault == faults_.end() || !fault->second.after_effect) return ok();
   Error error = std::move(fault->second.error);

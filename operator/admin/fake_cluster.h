@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -22,6 +23,9 @@ class FakeCluster {
   void set_reachable(bool reachable);
   // The next call of this name ("create_topic", …) fails once with this error, before or after it took effect.
   void fail_next(const std::string& call, Error error, bool after_effect = false);
+  // Asked before and after each change; an error is what the caller gets, and one before it keeps the change from
+  // happening.
+  void on_change(std::function<std::optional<Error>(bool is_done)> hook);
   // As another administrator would.
   void put_topic(const NewTopic& topic);
   void remove_topic(const std::string& name);
@@ -52,6 +56,7 @@ class FakeCluster {
 
   const int32_t brokers_;
   mutable Mutex mutex_;  // a leaf
+  std::function<std::optional<Error>(bool is_done)> hook_ GUARDED_BY(mutex_);
   bool reachable_ GUARDED_BY(mutex_) = true;
   std::map<std::string, Topic> topics_ GUARDED_BY(mutex_);
   std::map<std::string, Fault> faults_ GUARDED_BY(mutex_);

@@ -36,18 +36,38 @@ Status WireClient::ensure_link() {
   if (link_) return ok();
   Error last{Errc::connection_refused, "no address"};
   for (const io::Endpoint& address : bootstrap_) {
-    Result<std::shared_ptr<Link>> link = connect(address);
-    if (!link) {
-      last = std::move(link).error();
-      continue;
-    }
-    link_ = std::move(*link);
-    const Status learned = learn_versions();
-    if (learned) return ok();
-    last = learned.error();
-    drop_link();
+    const Status linked = link_to(address);
+    if (linked) return ok();
+    last = linked.error();
   }
   return last;
+}
+
+Status WireClient::link_to(const io::Endpoint& address) {
+  drop_link();
+  TRY_ASSIGN(link_, connect(address));
+  linked_to_ = address;
+  Status learned = learn_versions();
+  if (!learned) drop_link();
+  return learned;
+}
+
+Status WireClient::at_controller(const std::function<Status()>& change) {
+  for (int hops = 0;; ++hops) {
+    Status done = change();
+    if (done || done.error().code != Errc::not_controller || hops == kControllerHopsMax) return done;
+    TRY(move_to_controller());
+  }
+}
+
+Status WireClient::move_to_controller() {
+  TRY_ASSIGN(const ClusterDescription cluster, describe_brokers(/*with_counts=*/false));
+  for (const BrokerDescription& broker : cluster.brokers) {
+    if (broker.id != cluster.controller) continue;
+    if (broker.host == linked_to_.host && broker.port == linked_to_.port) break;  // what it says is outdated
+    return link_to({.host = broker.host, .port = broker.port});
+  }
+  return Error{Errc::not_controller, linked_to_.to_string() + " knows no other controller"};
 }
 
 // Version 0, which every broker answers; a broker that knows no version of ours says so in it, too.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -29,9 +30,12 @@ struct WireOptions {
 
 // The Kafka protocol over one connection at a time, kept between calls. Versions are the newest that both sides know
 // (ApiVersions). A read that fails on a connection kept from before is tried once more on a new one; a change never is:
-// whether it took effect is for the caller to see.
+// whether it took effect is for the caller to see. A broker that is not the controller has refused before anything took
+// effect: the change goes to the controller that it names, at most kControllerHopsMax times.
 class WireClient final : public Client {
  public:
+  static constexpr int kControllerHopsMax = 3;
+
   WireClient(WireOptions options, std::vector<io::Endpoint> bootstrap)
       : options_(std::move(options)), bootstrap_(std::move(bootstrap)) {}
   ~WireClient() override;
@@ -51,11 +55,17 @@ class WireClient final : public Client {
   };
 
   Status ensure_link();
+  Status link_to(const io::Endpoint& address);
   Result<std::shared_ptr<Link>> connect(const io::Endpoint& to);
   Status learn_versions();
   void drop_link();
   Result<int16_t> version_for(protocol::ApiKey api, VersionRange ours) const;
   Result<Bytes> exchange(OutputChain frame);
+  // Changes, again and again while a broker says that another one is the controller.
+  Status at_controller(const std::function<Status()>& change);
+  // Connects to the controller that the connected broker names. not_controller when that is none, or itself.
+  Status move_to_controller();
+  Result<ClusterDescription> describe_brokers(bool with_counts);
   // For changes; reads go through read().
   template <class Request>
   Result<typename Request::Response> call_once(const Request& request);
@@ -66,6 +76,7 @@ class WireClient final : public Client {
   const WireOptions options_;
   const std::vector<io::Endpoint> bootstrap_;
   std::shared_ptr<Link> link_;  // touched on the loop only, but for the pointer itself
+  io::Endpoint linked_to_;
   std::map<int16_t, VersionRange> versions_;
   int32_t next_correlation_id_ = 1;
 };

@@ -40,6 +40,7 @@ class ScriptedBroker {
   ~ScriptedBroker() { loop_->stop(); }
 
   std::string bootstrap() const { return listener_->local().to_string(); }
+  uint16_t port() const { return listener_->local().port; }
   int connections() const { return connections_; }
   void serve(ApiKey api, int16_t min, int16_t max) { versions_.push_back({api, min, max}); }
   // Answers requests of `Request` by `answer`; the version is the one that was asked in.
@@ -151,7 +152,12 @@ protocol::MetadataResponse two_partitions(const protocol::MetadataRequest& reque
   broker.node_id = 7;
   broker.host = "h";
   broker.port = 9092;
-  for (const auto& asked : *request.topics) {
+  broker.rack = "a";
+  auto& other = response.brokers.emplace_back();
+  other.node_id = 8;
+  auto asked_for = request.topics;
+  if (!asked_for) asked_for.emplace().emplace_back().name = "there";  // all there are
+  for (const auto& asked : *asked_for) {
     EXPECT_FALSE(request.allow_auto_topic_creation);
     auto& topic = response.topics.emplace_back();
     topic.name = asked.name;
@@ -163,7 +169,7 @@ protocol::MetadataResponse two_partitions(const protocol::MetadataRequest& reque
       auto& partition = topic.partitions.emplace_back();
       partition.partition_index = index;
       partition.leader_id = 7;
-      partition.replica_nodes = {7};
+      partition.replica_nodes = {7, 8};
       partition.isr_nodes = {7};
     }
   }
@@ -175,12 +181,16 @@ TEST_F(WireClientTest, describes_the_cluster_and_topics_that_exist_and_that_do_n
   const auto cluster = client().describe_cluster();
   ASSERT_TRUE(cluster.has_value()) << cluster.error().to_string();
   EXPECT_EQ(cluster->cluster_id, "c1");
-  EXPECT_EQ(cluster->brokers.at(0).id, BrokerId(7));
+  EXPECT_EQ(
+      cluster->brokers.at(0),
+      (BrokerDescription{.id = BrokerId(7), .host = "h", .port = 9092, .rack = "a", .leaders = 2, .partitions = 2}));
+  EXPECT_EQ(cluster->brokers.at(1).leaders, 0);
+  EXPECT_EQ(cluster->brokers.at(1).partitions, 2);
   const auto topic = client().describe_topic("there");
   ASSERT_TRUE(topic.has_value() && topic->has_value());
   EXPECT_EQ((*topic)->partition_count(), 2);
   EXPECT_EQ((*topic)->partitions[0].index, PartitionIndex(0));
-  EXPECT_EQ((*topic)->replica_count(), 1);
+  EXPECT_EQ((*topic)->replica_count(), 2);
   const auto absent = client().describe_topic("absent");
   ASSERT_TRUE(absent.has_value());
   EXPECT_FALSE(absent->has_value());
@@ -221,6 +231,86 @@ TEST_F(WireClientTest, a_refusal_carries_the_brokers_words) {
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().code, Errc::invalid_config);
   EXPECT_EQ(refused.error().context, "topic a: retention.ms is not a good idea");
+}
+
+// A broker that is the controller or not, names the one that is, and counts what it was asked to create.
+struct Contender {
+  ScriptedBroker broker;
+  std::atomic<bool> is_controller = false;
+  std::atomic<uint16_t> named{0};  // the port of the controller
+  std::atomic<int> asked{0};
+
+  Contender() {
+    broker.on<protocol::MetadataRequest>([this](const protocol::MetadataRequest&, int16_t) {
+      protocol::MetadataResponse response;
+      response.controller_id = 7;
+      auto& row = response.brokers.emplace_back();
+      row.node_id = 7;
+      row.host = "127.0.0.1";
+      row.port = named.load();
+      return response;
+    });
+    broker.on<protocol::CreateTopicsRequest>([this](const protocol::CreateTopicsRequest& request, int16_t) {
+      ++asked;
+      protocol::CreateTopicsResponse response;
+      auto& topic = response.topics.emplace_back();
+      topic.name = request.topics.at(0).name;
+      if (!is_controller) topic.error_code = protocol::wire(ErrorCode::not_controller);
+      return response;
+    });
+  }
+};
+
+class ControllerMoves : public WireClientTest {
+ protected:
+  ControllerMoves() {
+    WireConnector connector({.network = &network_, .loop = loop_.get()});
+    client_ = *connector.connect(a_.broker.bootstrap());
+  }
+  // The error, if any.
+  std::optional<Errc> create() {
+    const Status made = client_->create_topic({.name = "t", .partitions = 1, .replicas = 1});
+    return made ? std::nullopt : std::optional(made.error().code);
+  }
+
+  Contender a_;
+  Contender b_;
+};
+
+TEST_F(ControllerMoves, a_change_goes_to_the_controller_and_follows_it_when_it_moves) {
+  a_.named = b_.broker.port();
+  b_.named = a_.broker.port();
+  b_.is_controller = true;
+  EXPECT_EQ(create(), std::nullopt);
+  EXPECT_EQ(create(), std::nullopt);
+  EXPECT_EQ(a_.asked, 1) << "the second change goes to the controller at once";
+  EXPECT_EQ(b_.asked, 2);
+  b_.is_controller = false;
+  a_.is_controller = true;
+  EXPECT_EQ(create(), std::nullopt);
+  EXPECT_EQ(a_.asked, 2);
+  EXPECT_EQ(b_.asked, 3);
+}
+
+TEST_F(ControllerMoves, brokers_that_name_each_other_are_not_asked_for_ever) {
+  a_.named = b_.broker.port();
+  b_.named = a_.broker.port();
+  EXPECT_EQ(create(), Errc::not_controller);
+  EXPECT_EQ(a_.asked + b_.asked, 1 + WireClient::kControllerHopsMax);
+  EXPECT_TRUE(is_unreachable(Errc::not_controller)) << "it is tried again later, not refused";
+}
+
+TEST_F(ControllerMoves, a_broker_that_names_itself_is_not_asked_again) {
+  a_.named = a_.broker.port();
+  EXPECT_EQ(create(), Errc::not_controller);
+  EXPECT_EQ(a_.asked, 1);
+}
+
+TEST_F(ControllerMoves, a_named_controller_that_is_gone_is_unreachable_and_the_next_change_begins_anew) {
+  a_.named = 1;
+  EXPECT_EQ(create(), Errc::connection_refused);
+  a_.is_controller = true;
+  EXPECT_EQ(create(), std::nullopt);
 }
 
 TEST_F(WireClientTest, growing_leaves_the_placement_to_the_broker) {

@@ -69,18 +69,31 @@ Result<typename Request::Response> WireClient::read(const Request& request) {
   return call_once(request);  // the broker was restarted since the last call
 }
 
-Result<ClusterDescription> WireClient::describe_cluster() {
+Result<ClusterDescription> WireClient::describe_cluster() { return describe_brokers(/*with_counts=*/true); }
+
+Result<ClusterDescription> WireClient::describe_brokers(bool with_counts) {
   protocol::MetadataRequest request;
-  request.topics.emplace();  // none of them
+  request.topics.reset();                      // all of them
+  if (!with_counts) request.topics.emplace();  // none of them
   request.allow_auto_topic_creation = false;
   TRY_ASSIGN(const protocol::MetadataResponse response, read(request));
+  std::map<int32_t, int32_t> leaders;
+  std::map<int32_t, int32_t> partitions;
+  for (const auto& topic : response.topics) {
+    for (const auto& partition : topic.partitions) {
+      ++leaders[partition.leader_id];
+      for (const int32_t broker : partition.replica_nodes) ++partitions[broker];
+    }
+  }
   ClusterDescription result{.cluster_id = response.cluster_id.value_or(""),
                             .controller = BrokerId(response.controller_id)};
   for (const auto& broker : response.brokers) {
     result.brokers.push_back({.id = BrokerId(broker.node_id),
                               .host = broker.host,
                               .port = static_cast<uint16_t>(broker.port),
-                              .rack = broker.rack.value_or("")});
+                              .rack = broker.rack.value_or(""),
+                              .leaders = leaders[broker.node_id],
+                              .partitions = partitions[broker.node_id]});
   }
   return result;
 }
@@ -134,11 +147,13 @@ Status WireClient::create_topic(const NewTopic& topic) {
     entry.name = key;
     entry.value = value;
   }
-  TRY_ASSIGN(const protocol::CreateTopicsResponse response, call_once(request));
-  for (const auto& result : response.topics) {
-    if (result.name == topic.name) return status_of(result.error_code, result.error_message, "topic " + topic.name);
-  }
-  return no_answer(topic.name);
+  return at_controller([&]() -> Status {
+    TRY_ASSIGN(const protocol::CreateTopicsResponse response, call_once(request));
+    for (const auto& result : response.topics) {
+      if (result.name == topic.name) return status_of(result.error_code, result.error_message, "topic " + topic.name);
+    }
+    return no_answer(topic.name);
+  });
 }
 
 Status WireClient::grow_topic(const std::string& name, int32_t count) {
@@ -148,11 +163,13 @@ Status WireClient::grow_topic(const std::string& name, int32_t count) {
   topic.name = name;
   topic.count = count;
   topic.assignments.reset();  // the broker places them
-  TRY_ASSIGN(const protocol::CreatePartitionsResponse response, call_once(request));
-  for (const auto& result : response.results) {
-    if (result.name == name) return status_of(result.error_code, result.error_message, "topic " + name);
-  }
-  return no_answer(name);
+  return at_controller([&]() -> Status {
+    TRY_ASSIGN(const protocol::CreatePartitionsResponse response, call_once(request));
+    for (const auto& result : response.results) {
+      if (result.name == name) return status_of(result.error_code, result.error_message, "topic " + name);
+    }
+    return no_answer(name);
+  });
 }
 
 Status WireClient::alter_topic_config(const std::string& name, const std::vector<ConfigChange>& changes) {
@@ -166,11 +183,13 @@ Status WireClient::alter_topic_config(const std::string& name, const std::vector
     entry.config_operation = change.value ? kSet : kDelete;
     entry.value = change.value;
   }
-  TRY_ASSIGN(const protocol::IncrementalAlterConfigsResponse response, call_once(request));
-  for (const auto& result : response.responses) {
-    if (result.resource_name == name) return status_of(result.error_code, result.error_message, "topic " + name);
-  }
-  return no_answer(name);
+  return at_controller([&]() -> Status {
+    TRY_ASSIGN(const protocol::IncrementalAlterConfigsResponse response, call_once(request));
+    for (const auto& result : response.responses) {
+      if (result.resource_name == name) return status_of(result.error_code, result.error_message, "topic " + name);
+    }
+    return no_answer(name);
+  });
 }
 
 Status WireClient::delete_topic(const std::string& name) {
@@ -178,11 +197,13 @@ Status WireClient::delete_topic(const std::string& name) {
   request.timeout_ms = request_timeout_ms();
   request.topics.emplace_back().name = name;  // version 6 and newer
   request.topic_names.push_back(name);        // older ones
-  TRY_ASSIGN(const protocol::DeleteTopicsResponse response, call_once(request));
-  for (const auto& result : response.responses) {
-    if (result.name == name) return status_of(result.error_code, result.error_message, "topic " + name);
-  }
-  return no_answer(name);
+  return at_controller([&]() -> Status {
+    TRY_ASSIGN(const protocol::DeleteTopicsResponse response, call_once(request));
+    for (const auto& result : response.responses) {
+      if (result.name == name) return status_of(result.error_code, result.error_message, "topic " + name);
+    }
+    return no_answer(name);
+  });
 }
 
 }  // namespace millrace::admin
