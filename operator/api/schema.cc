@@ -187,6 +187,13 @@ kube::Object with_defaults(const kube::Object& object) {
   return kube::Object(std::move(value));
 }
 
+kube::Object without_status(const kube::Object& object) {
+  if (!object.has({"status"})) return object;
+  Json value = object.json();
+  value.erase("status");
+  return kube::Object(std::move(value));
+}
+
 Status check_object(const kube::Object& after, const kube::Object* before) {
   std::vector<Problem> problems = schema_problems(after);
   for (Problem& problem : name_problems(after)) problems.push_back(std::move(problem));

@@ -28,6 +28,9 @@ std::vector<Problem> schema_problems(const kube::Object& object);
 // A copy with the defaults filled in; fields that are null count as absent.
 kube::Object with_defaults(const kube::Object& object);
 
+// A copy without its status, which is not its author's to answer for.
+kube::Object without_status(const kube::Object& object);
+
 // The API server's view of a new or changed object: schema, names, and the rules between fields and between `before`
 // and `after`. invalid_argument with every problem named.
 Status check_object(const kube::Object& after, const kube::Object* before);

@@ -161,6 +161,25 @@ TEST_F(CliTest, why_names_rule_object_and_since_when) {
             "at yet\n");
 }
 
+TEST_F(CliTest, why_and_describe_tell_of_warnings_which_block_nothing) {
+  ASSERT_EQ(apply_path("/m"), kDone);
+  const std::string warning = "without effect on the local backend: spec.image";
+  set_status("KafkaCluster", "local",
+             R"({"observedGeneration":1,"conditions":[{"type":"Ready","status":"True","reason":"AllBrokersReady"},
+                 {"type":"Warning","status":"True","reason":"IgnoredLocally","message":")" +
+                 warning + "\"}]}");
+  set_status("KafkaTopic", "invoices",
+             R"({"observedGeneration":1,"conditions":[{"type":"Ready","status":"True","reason":"TopicReady"}]})");
+  out();
+  EXPECT_EQ(why(world_, {.name = "local"}, *store_, true), kDone);
+  EXPECT_EQ(out(),
+            "Nothing blocks: KafkaCluster local and its topics are as specified.\n"
+            "Warning: KafkaCluster local, IgnoredLocally: without effect on the local backend: spec.image\n");
+  EXPECT_EQ(describe(world_, {.kind = "cluster", .name = "local"}, *store_), kDone);
+  const std::string text = out();
+  EXPECT_GT(text.find(warning), text.find("Conditions:")) << text;
+}
+
 TEST_F(CliTest, delete_names_what_is_missing_and_how_to_find_it) {
   EXPECT_EQ(remove(world_, {.kind = "topic", .name = "nope"}, *store_, true), kFailed);
   EXPECT_EQ(err(), "millrace: there is no KafkaTopic default/nope; `millrace get kafkatopics` lists them\n");

@@ -17,9 +17,10 @@ Result<std::unique_ptr<LocalCluster>> LocalCluster::start(World& world, const st
                                                                     .ports = &cluster->ports_,
                                                                     .probe = &local::probe_http});
   TRY_ASSIGN(cluster->runtime_,
-             app::OperatorRuntime::start({.kube = &store,
-                                          .clock = &world.clock,
-                                          .defaults = {.image = "millrace:dev", .version = app::product_version()}}));
+             app::OperatorRuntime::start(
+                 {.kube = &store,
+                  .clock = &world.clock,
+                  .defaults = {.image = "millrace:dev", .version = app::product_version(), .is_local = true}}));
   return cluster;
 }
 

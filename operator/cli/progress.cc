@@ -12,9 +12,9 @@ namespace millrace::cli {
 namespace {
 
 // Reasons that only a change of the manifest, or somebody else's, ends.
-constexpr std::array<std::string_view, 8> kRefusals{"NotSupported",           "InvalidSpec",          "KafkaRefused",
+constexpr std::array<std::string_view, 9> kRefusals{"NotSupported",           "InvalidSpec",          "KafkaRefused",
                                                     "PartitionsCannotShrink", "ReplicasCannotChange", "TopicExists",
-                                                    "TopicNameTaken",         "ClusterNotFound"};
+                                                    "TopicNameTaken",         "ClusterNotFound",      "TooFewBrokers"};
 
 std::string words_for(const kube::Object& object) { return object.kind() + " " + object.name(); }
 

@@ -8,6 +8,7 @@
 #include "operator/cli/table.h"
 #include "operator/cli/verbs.h"
 #include "operator/cli/views.h"
+#include "operator/plan/cluster_plan.h"
 
 namespace millrace::cli {
 
@@ -191,6 +192,11 @@ int why(World& world, const CommandLine& line, kube::Client& kube, bool is_runni
     world.out << "Nothing blocks: KafkaCluster " << line.name << " and its topics are as specified." << std::endl;
   } else {
     table.print(world.out);
+  }
+  for (const ConditionView& one : conditions_of(*object)) {
+    if (one.type == plan::kWarning && one.status == "True") {
+      world.out << "Warning: KafkaCluster " << line.name << ", " << one.reason << ": " << one.message << std::endl;
+    }
   }
   return kDone;
 }

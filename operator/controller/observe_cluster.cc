@@ -80,7 +80,8 @@ plan::KafkaFacts ask(KafkaClients& clients, const api::KafkaCluster& cluster, co
   if (!described) return {.error = described.error().to_string()};
   plan::KafkaFacts facts{.is_reachable = true, .cluster_id = described->cluster_id};
   for (const admin::BrokerDescription& broker : described->brokers) {
-    facts.brokers.push_back({.id = broker.id.value(), .rack = broker.rack});
+    facts.brokers.push_back(
+        {.id = broker.id.value(), .rack = broker.rack, .leaders = broker.leaders, .partitions = broker.partitions});
   }
   return facts;
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "broker/base/logger.h"
+#include "operator/api/kafka_cluster_status.h"
 
 namespace millrace::controller {
 
@@ -69,14 +70,17 @@ Json composed_status(const kube::Object& object, Json fields, const std::vector<
   const std::string now_text = time_text(now);
   Json list = Json::array();
   for (const plan::Condition& condition : conditions) {
-    Json made{{"type", condition.type},         {"status", word(condition.status)},
-              {"reason", condition.reason},     {"message", condition.message},
-              {"lastTransitionTime", now_text}, {"observedGeneration", object.generation()}};
+    api::Condition made{.type = condition.type,
+                        .status = word(condition.status),
+                        .reason = condition.reason,
+                        .message = condition.message,
+                        .last_transition_time = now_text,
+                        .observed_generation = object.generation()};
     const Json before = condition_before(object, condition.type);
-    if (before.is_object() && before.value("status", "") == made["status"]) {
-      made["lastTransitionTime"] = before.value("lastTransitionTime", now_text);
+    if (before.is_object() && before.value("status", "") == made.status) {
+      made.last_transition_time = before.value("lastTransitionTime", now_text);
     }
-    list.push_back(std::move(made));
+    list.push_back(api::to_json(made));
   }
   fields["conditions"] = std::move(list);
   fields["observedGeneration"] = object.generation();

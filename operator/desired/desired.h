@@ -14,6 +14,7 @@ namespace millrace::desired {
 struct Defaults {
   std::string image = "millrace:dev";
   std::string version;
+  bool is_local = false;  // pods are processes of this machine: much of a specification has no effect there
 };
 
 // All objects that a KafkaCluster should own, in the order they are applied. Pure: the same cluster gives the same

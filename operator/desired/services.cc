@@ -27,10 +27,7 @@ Json listener_ports(const api::KafkaCluster& cluster) {
 }
 
 kube::Object with_template(const api::KafkaCluster& cluster, Json made) {
-  const Json& spec = cluster.object.json()["spec"];
-  if (spec.contains("template") && spec["template"].contains("service")) {
-    made = merged(std::move(made), spec["template"]["service"]);
-  }
+  if (cluster.merged_over.service) made = merged(std::move(made), cluster.merged_over.service->json());
   return kube::Object(std::move(made));
 }
 

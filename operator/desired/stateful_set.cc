@@ -102,7 +102,7 @@ std::string hash_of(std::string_view text) {
 
 Json pod_template(const api::KafkaCluster& cluster, const Defaults& defaults) {
   Json labels = broker_labels(cluster);
-  if (cluster.strimzi_compatible) {  // dashboards made for Strimzi select by these
+  if (cluster.metrics.strimzi_compatible) {  // dashboards made for Strimzi select by these
     labels["strimzi_io_cluster"] = cluster.name;
     labels["strimzi_io_name"] = stateful_set_name(cluster.name);
     labels["strimzi_io_kind"] = "Kafka";
@@ -127,10 +127,7 @@ Json pod_template(const api::KafkaCluster& cluster, const Defaults& defaults) {
                 {"runAsGroup", 10001},
                 {"fsGroup", 10001},
                 {"seccompProfile", {{"type", "RuntimeDefault"}}}}}}}};
-  const Json& spec = cluster.object.json()["spec"];
-  if (spec.contains("template") && spec["template"].contains("pod")) {
-    made = merged(std::move(made), spec["template"]["pod"]);
-  }
+  if (cluster.merged_over.pod) made = merged(std::move(made), cluster.merged_over.pod->json());
   made["metadata"]["annotations"][std::string(kTemplateHash)] = hash_of(made.dump() + broker_yaml(cluster));
   return made;
 }

@@ -71,6 +71,15 @@ std::string pods_in_trouble(const std::vector<PodFacts>& pods) {
   return result;
 }
 
+void warn_of_ignored(const api::KafkaCluster& cluster, const desired::Defaults& defaults, Plan& plan) {
+  if (!defaults.is_local) return;
+  std::string fields;
+  for (const std::string& field : ignored_locally(cluster)) fields += (fields.empty() ? "" : ", ") + field;
+  if (fields.empty()) return;
+  plan.conditions.push_back({std::string(kWarning), ConditionStatus::yes, "IgnoredLocally",
+                             "without effect on the local backend: " + fields});
+}
+
 Condition ready_condition(const api::KafkaCluster& cluster, const ClusterObserved& observed) {
   const int32_t ready = ready_count(observed.pods);
   const std::string count = std::to_string(ready) + " of " + std::to_string(cluster.replicas) + " brokers are ready";
@@ -103,6 +112,7 @@ Plan plan_cluster(const api::KafkaCluster& cluster, const ClusterObserved& obser
     for (const std::string& one : refused) message += (message.empty() ? "" : "; ") + one;
     plan.conditions.push_back({std::string(kReady), ConditionStatus::no, "NotSupported", message});
     plan.blocked_by.push_back({"NotSupported", "KafkaCluster " + cluster.name, message});
+    warn_of_ignored(cluster, defaults, plan);
     return plan;
   }
   const std::vector<kube::Object> wanted = desired::objects_of(cluster, defaults);
@@ -127,6 +137,7 @@ Plan plan_cluster(const api::KafkaCluster& cluster, const ClusterObserved& obser
                              : is_ready ? "UpToDate"
                                         : "WaitingForBrokers",
                              outdated ? "brokers are restarted with a new template, one at a time" : ""});
+  warn_of_ignored(cluster, defaults, plan);
   if (!is_ready || outdated) plan.check_again = kCheckSoon;
   return plan;
 }

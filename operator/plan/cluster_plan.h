@@ -13,6 +13,8 @@ namespace millrace::plan {
 
 inline constexpr std::string_view kReady = "Ready";
 inline constexpr std::string_view kProgressing = "Progressing";
+// True while something of the specification is not followed; it never keeps anything from happening.
+inline constexpr std::string_view kWarning = "Warning";
 
 // What to do about a KafkaCluster. Pure.
 //
@@ -23,6 +25,10 @@ Plan plan_cluster(const api::KafkaCluster& cluster, const ClusterObserved& obser
 
 // What of the specification this version cannot do, in words for its author; empty when all can be done.
 std::vector<std::string> refusals(const api::KafkaCluster& cluster, const desired::Defaults& defaults);
+
+// The fields that are set and have no effect where pods are processes of this machine, as "spec.image". Together with
+// refusals() this leaves no field that is ignored in silence.
+std::vector<std::string> ignored_locally(const api::KafkaCluster& cluster);
 
 // Whether `present` already is as `wanted` says; members that `wanted` does not name may be anything.
 bool is_as_wanted(const kube::Object& wanted, const kube::Object& present);

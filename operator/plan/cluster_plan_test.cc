@@ -139,6 +139,22 @@ TEST_F(ClusterPlan, what_cannot_be_done_is_refused_whole_and_says_what_to_change
   }
 }
 
+TEST_F(ClusterPlan, what_has_no_effect_locally_is_named_and_blocks_nothing) {
+  defaults_.is_local = true;
+  spec() = Json::parse(R"({"image":"other:1","rack":{"topologyKey":"zone"}})");
+  seen_.owned = desired::objects_of(cluster(), defaults_);
+  seen_.pods = {pod(0)};
+  EXPECT_EQ(ready().reason, "AllBrokersReady");
+  const Condition warning = plan().conditions.back();
+  EXPECT_EQ(warning.type, kWarning);
+  EXPECT_EQ(warning.status, ConditionStatus::yes);
+  EXPECT_EQ(warning.reason, "IgnoredLocally");
+  EXPECT_EQ(warning.message, "without effect on the local backend: spec.image, spec.rack");
+  EXPECT_TRUE(plan().blocked_by.empty());
+  spec() = Json::object();
+  EXPECT_NE(plan().conditions.back().type, kWarning) << "it goes with its cause";
+}
+
 TEST_F(ClusterPlan, not_ready_names_the_pod_and_its_trouble) {
   seen_.pods[0].is_ready = false;
   seen_.pods[0].trouble = "exited with 1";
@@ -160,11 +176,25 @@ TEST_F(ClusterPlan, status_has_the_rows_that_users_read) {
   EXPECT_EQ(status["clusterId"], "c1");
   EXPECT_EQ(status["selector"], "millrace.dev/cluster=orders,millrace.dev/component=broker");
   EXPECT_EQ(status["listeners"][0]["bootstrapServers"], "127.0.0.1:40001");
-  EXPECT_EQ(status["brokers"][0]["pod"], "orders-kafka-0");
+  EXPECT_EQ(status["brokers"][0],
+            Json({{"id", 0}, {"pod", "orders-kafka-0"}, {"ready", true}, {"leaders", 0}, {"partitions", 0}}));
   EXPECT_EQ(status["rollout"]["done"], 1);
   seen_.pods[0].local_ports.clear();
   EXPECT_EQ(cluster_status(cluster(), seen_, plan(), defaults_)["listeners"][0]["bootstrapServers"],
             "orders-kafka-bootstrap.shop.svc:9092");
+}
+
+TEST_F(ClusterPlan, the_brokers_rows_say_what_metadata_says_and_nothing_while_it_says_nothing) {
+  seen_.kafka.brokers = {{.id = 0, .rack = "a", .leaders = 10, .partitions = 30}};
+  EXPECT_EQ(cluster_status(cluster(), seen_, plan(), defaults_)["brokers"], Json::array({{{"id", 0},
+                                                                                          {"pod", "orders-kafka-0"},
+                                                                                          {"ready", true},
+                                                                                          {"leaders", 10},
+                                                                                          {"partitions", 30},
+                                                                                          {"rack", "a"}}}));
+  seen_.kafka = {.is_reachable = false};
+  EXPECT_EQ(cluster_status(cluster(), seen_, plan(), defaults_)["brokers"],
+            Json::array({{{"id", 0}, {"pod", "orders-kafka-0"}, {"ready", true}}}));
 }
 
 TEST_F(ClusterPlan, a_cluster_under_deletion_is_left_to_its_owner_references) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "operator/api/kafka_cluster_status.h"
 #include "operator/desired/names.h"
 #include "operator/plan/cluster_plan.h"
 
@@ -10,34 +11,32 @@ namespace {
 
 using kube::Json;
 
-Json brokers(const ClusterObserved& observed) {
-  Json result = Json::array();
+std::vector<api::BrokerStatus> brokers(const ClusterObserved& observed) {
+  std::vector<api::BrokerStatus> result;
   for (const PodFacts& pod : observed.pods) {
-    Json row{{"id", pod.ordinal}, {"pod", pod.name}, {"ready", pod.is_ready}};
+    api::BrokerStatus row{.id = pod.ordinal, .pod = pod.name, .ready = pod.is_ready};
     const auto known = std::find_if(observed.kafka.brokers.begin(), observed.kafka.brokers.end(),
                                     [&](const BrokerFacts& broker) { return broker.id == pod.ordinal; });
-    if (known != observed.kafka.brokers.end() && !known->rack.empty()) row["rack"] = known->rack;
+    if (known != observed.kafka.brokers.end()) {
+      row.leaders = known->leaders;
+      row.partitions = known->partitions;
+      if (!known->rack.empty()) row.rack = known->rack;
+    }
     result.push_back(std::move(row));
   }
   return result;
 }
 
-Json rollout(const ClusterObserved& observed, const Plan& plan, const std::string& hash) {
-  int done = 0;
-  Json current = nullptr;
+api::RolloutStatus rollout(const ClusterObserved& observed, const Plan& plan, const std::string& hash) {
+  api::RolloutStatus result{.revision = hash, .total = static_cast<int32_t>(observed.pods.size())};
   for (const PodFacts& pod : observed.pods) {
-    if (pod.template_hash == hash && pod.is_ready) ++done;
-    if (pod.is_deleting) current = pod.name;
+    if (pod.template_hash == hash && pod.is_ready) ++result.done;
+    if (pod.is_deleting) result.current = pod.name;
   }
-  Json blocked = Json::array();
   for (const Block& block : plan.blocked_by) {
-    blocked.push_back({{"rule", block.rule}, {"object", block.object}, {"message", block.message}});
+    result.blocked_by.push_back({.rule = block.rule, .object = block.object, .message = block.message});
   }
-  return {{"revision", hash},
-          {"done", done},
-          {"total", observed.pods.size()},
-          {"current", std::move(current)},
-          {"blockedBy", std::move(blocked)}};
+  return result;
 }
 
 }  // namespace
@@ -57,21 +56,21 @@ std::string bootstrap_of(const api::KafkaCluster& cluster, const api::ListenerSp
 
 Json cluster_status(const api::KafkaCluster& cluster, const ClusterObserved& observed, const Plan& plan,
                     const desired::Defaults& defaults) {
-  const int64_t ready = std::count_if(observed.pods.begin(), observed.pods.end(),
-                                      [](const PodFacts& pod) { return pod.is_ready && !pod.is_deleting; });
-  Json listeners = Json::array();
-  for (const api::ListenerSpec& listener : cluster.listeners) {
-    const std::string address = bootstrap_of(cluster, listener, observed.pods);
-    if (!address.empty()) listeners.push_back({{"name", listener.name}, {"bootstrapServers", address}});
+  api::KafkaClusterStatus status{.replicas = static_cast<int32_t>(observed.pods.size()), .version = defaults.version};
+  status.ready_replicas =
+      static_cast<int32_t>(std::count_if(observed.pods.begin(), observed.pods.end(),
+                                         [](const PodFacts& pod) { return pod.is_ready && !pod.is_deleting; }));
+  for (const auto& [name, value] : desired::selector(cluster.name)) {
+    status.selector += (status.selector.empty() ? "" : ",") + name + "=" + value;
   }
-  std::string labels;
-  for (const auto& [name, value] : desired::selector(cluster.name))
-    labels += (labels.empty() ? "" : ",") + name + "=" + value;
-  Json status{{"replicas", observed.pods.size()}, {"readyReplicas", ready}, {"selector", labels},
-              {"version", defaults.version},      {"listeners", listeners}, {"brokers", brokers(observed)}};
-  if (!observed.kafka.cluster_id.empty()) status["clusterId"] = observed.kafka.cluster_id;
-  status["rollout"] = rollout(observed, plan, desired::template_hash_of(desired::stateful_set(cluster, defaults)));
-  return status;
+  if (!observed.kafka.cluster_id.empty()) status.cluster_id = observed.kafka.cluster_id;
+  for (const api::ListenerSpec& listener : cluster.listeners) {
+    std::string address = bootstrap_of(cluster, listener, observed.pods);
+    if (!address.empty()) status.listeners.push_back({listener.name, std::move(address)});
+  }
+  status.brokers = brokers(observed);
+  status.rollout = rollout(observed, plan, desired::template_hash_of(desired::stateful_set(cluster, defaults)));
+  return api::to_json(status);
 }
 
 }  // namespace millrace::plan

@@ -28,6 +28,8 @@ struct PodFacts {
 struct BrokerFacts {
   int32_t id = 0;
   std::string rack;
+  int32_t leaders = 0;     // partitions that it leads
+  int32_t partitions = 0;  // replicas that it has
 };
 
 // What the cluster said of itself over the Kafka protocol.
@@ -57,6 +59,7 @@ enum class ClusterState : uint8_t { absent, deleting, unreachable, reachable };
 struct TopicObserved {
   ClusterState cluster = ClusterState::absent;
   std::string cluster_trouble;  // when unreachable: why
+  int32_t brokers = 0;          // of the cluster's specification, when there is one
   std::optional<TopicFacts> topic;
   std::string rival;  // the older KafkaTopic that describes the same topic, "" when this one is alone or the oldest
 };

@@ -23,14 +23,14 @@ std::vector<std::string> refusals(const api::KafkaCluster& cluster, const desire
   for (const api::ListenerSpec& listener : cluster.listeners) {
     if (listener.tls)
       result.push_back("listener " + listener.name + " wants TLS, which this version does not have; set tls to false");
-    if (listener.type != "internal") {
+    if (listener.type != "internal" && !defaults.is_local) {
       result.push_back("listener " + listener.name + " has type " + listener.type +
                        ": this version makes internal ones only");
     }
   }
-  if (cluster.object.has({"spec", "rack"}))
+  if (cluster.rack && !defaults.is_local)
     result.push_back("spec.rack is set: this version does not place brokers by rack; remove it");
-  if (cluster.object.has({"spec", "autoscaling"})) {
+  if (cluster.autoscaling && !defaults.is_local) {
     result.push_back("spec.autoscaling is set: this version does not scale by itself; remove it");
   }
   for (const auto& [name, value] : cluster.config) {

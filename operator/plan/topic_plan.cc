@@ -29,8 +29,17 @@ std::set<std::string> applied_keys(const api::KafkaTopic& topic) {
   return result;
 }
 
+std::optional<int32_t> last_known(const api::KafkaTopic& topic, std::string_view field) {
+  if (!topic.object.has({"status", field})) return std::nullopt;
+  return static_cast<int32_t>(topic.object.number_at({"status", field}));
+}
+
 bool is_ours(const api::KafkaTopic& topic, const TopicFacts& facts) {
   return topic.object.text_at({"status", "topicId"}) == facts.id;
+}
+
+bool has_shape(const api::KafkaTopic& topic, const TopicFacts& facts) {
+  return facts.partitions == topic.partitions && facts.replicas == topic.replicas;
 }
 
 std::string shape(int32_t partitions, std::optional<int32_t> replicas) {
@@ -58,7 +67,9 @@ Plan plan_deletion(const api::KafkaTopic& topic, const TopicObserved& observed) 
         kCheckSoon);
   }
   if (!observed.topic) return let_go("Deleted", "it is gone");
-  if (!is_ours(topic, *observed.topic)) return let_go("Retained", "it was not made from this object");
+  // One that was made, or could be adopted, just before the object was deleted is its own without a record of it.
+  const bool is_unrecorded = !topic.object.has({"status", "topicId"}) && has_shape(topic, *observed.topic);
+  if (!is_ours(topic, *observed.topic) && !is_unrecorded) return let_go("Retained", "it was not made from this object");
   plan.steps.push_back(DeleteTopic{topic.topic});
   plan.steps.push_back(DropFinalizer{});
   plan.notes.push_back({false, "Deleted", "topic " + topic.topic + " was deleted with its object"});
@@ -107,6 +118,13 @@ Plan plan_topic(const api::KafkaTopic& topic, const TopicObserved& observed) {
                    "KafkaCluster " + topic.cluster + " does not answer yet: " + observed.cluster_trouble, kCheckSoon);
   }
   Plan plan{.check_again = kResync};
+  if (!observed.topic && topic.replicas > observed.brokers) {
+    return refused("TooFewBrokers", "spec.replicas is " + std::to_string(topic.replicas) + " and KafkaCluster " +
+                                        topic.cluster + " has " + std::to_string(observed.brokers) +
+                                        (observed.brokers == 1 ? " broker" : " brokers") +
+                                        ": each replica needs a broker of its own; set it to " +
+                                        std::to_string(observed.brokers) + " or fewer");
+  }
   if (!observed.topic) {
     plan_finalizer(topic, plan);
     plan.steps.push_back(CreateTopic{topic.topic, topic.partitions, topic.replicas, topic.config});
@@ -116,7 +134,7 @@ Plan plan_topic(const api::KafkaTopic& topic, const TopicObserved& observed) {
     return plan;
   }
   const TopicFacts& facts = *observed.topic;
-  if (!is_ours(topic, facts) && (facts.partitions != topic.partitions || facts.replicas != topic.replicas)) {
+  if (!is_ours(topic, facts) && !has_shape(topic, facts)) {
     return refused("TopicExists", "topic " + topic.topic + " exists with " + shape(facts.partitions, facts.replicas) +
                                       " and was not made from this object; to adopt it, ask for the same");
   }
@@ -151,25 +169,25 @@ Plan plan_topic(const api::KafkaTopic& topic, const TopicObserved& observed) {
 }
 
 Json topic_status(const api::KafkaTopic& topic, const TopicObserved& observed) {
-  Json status = Json::object();
+  api::KafkaTopicStatus status;
   const bool visible = observed.topic && observed.rival.empty();
-  const bool same_shape =
-      visible && observed.topic->partitions == topic.partitions && observed.topic->replicas == topic.replicas;
+  const bool same_shape = visible && has_shape(topic, *observed.topic);
   std::set<std::string> keys = applied_keys(topic);
   if (visible && (is_ours(topic, *observed.topic) || same_shape)) {
-    status["topicId"] = observed.topic->id;
-    status["partitions"] = observed.topic->partitions;
-    if (observed.topic->replicas) status["replicas"] = *observed.topic->replicas;
+    status.topic_id = observed.topic->id;
+    status.partitions = observed.topic->partitions;
+    status.replicas = observed.topic->replicas;
     // What was removed from the topic need not be remembered; what is yet to be removed must.
     std::erase_if(keys, [&](const std::string& key) { return !observed.topic->config.contains(key); });
     for (const auto& [key, value] : topic.config) keys.insert(key);
   } else if (topic.object.has({"status", "topicId"}) && observed.cluster == ClusterState::unreachable) {
-    for (const char* field : {"topicId", "partitions", "replicas"}) {  // the last that was known
-      if (topic.object.has({"status", field})) status[field] = topic.object.json()["status"][field];
-    }
+    // The last that was known.
+    status.topic_id = topic.object.text_at({"status", "topicId"});
+    status.partitions = last_known(topic, "partitions");
+    status.replicas = last_known(topic, "replicas");
   }
-  if (!keys.empty()) status["configKeys"] = keys;
-  return status;
+  if (!keys.empty()) status.config_keys.emplace(keys.begin(), keys.end());
+  return api::to_json(status);
 }
 
 }  // namespace millrace::plan

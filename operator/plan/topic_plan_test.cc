@@ -18,6 +18,7 @@ class TopicPlan : public testing::Test {
       "spec":{"clusterRef":{"name":"orders"},"partitions":3,"replicas":1},
       "status":{"topicId":"id1"}})");
     seen_.cluster = ClusterState::reachable;
+    seen_.brokers = 1;
     seen_.topic = TopicFacts{.id = "id1", .partitions = 3, .replicas = 1};
   }
   Json& spec() { return object_["spec"]; }
@@ -70,6 +71,18 @@ TEST_F(TopicPlan, partitions_do_not_shrink_and_the_condition_says_why) {
   EXPECT_TRUE(plan.steps.empty()) << "refused whole";
   EXPECT_EQ(plan.conditions[0].reason, "PartitionsCannotShrink");
   EXPECT_NE(plan.conditions[0].message.find("set it to 3 or more"), std::string::npos);
+}
+
+TEST_F(TopicPlan, more_replicas_than_brokers_are_refused_before_kafka_is_asked) {
+  seen_.topic.reset();
+  spec()["replicas"] = 3;
+  const Plan plan = plan_topic(topic(), seen_);
+  EXPECT_TRUE(plan.steps.empty());
+  EXPECT_EQ(plan.conditions[0].reason, "TooFewBrokers");
+  EXPECT_EQ(
+      plan.conditions[0].message,
+      "spec.replicas is 3 and KafkaCluster orders has 1 broker: each replica needs a broker of its own; set it to "
+      "1 or fewer");
 }
 
 TEST_F(TopicPlan, another_number_of_replicas_is_refused) {
@@ -146,6 +159,14 @@ TEST_F(TopicPlan, deletion_lets_go_when_the_cluster_is_gone_and_waits_while_it_i
   seen_.cluster = ClusterState::deleting;
   EXPECT_EQ(planned(), "drop the finalizer");
   seen_.cluster = ClusterState::absent;
+  EXPECT_EQ(planned(), "drop the finalizer");
+}
+
+TEST_F(TopicPlan, deletion_takes_a_topic_that_was_made_a_moment_ago_and_not_yet_recorded) {
+  object_.erase("status");
+  mark_deleted();
+  EXPECT_EQ(planned(), "delete topic payments, drop the finalizer");
+  seen_.topic->partitions = 7;  // nothing that could have been made from it
   EXPECT_EQ(planned(), "drop the finalizer");
 }
 
