@@ -1,11 +1,14 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "broker/base/clock.h"
+#include "broker/base/mutex.h"
 #include "operator/admin/client.h"
 #include "operator/controller/controller_metrics.h"
 #include "operator/controller/queue.h"
@@ -23,6 +26,7 @@ struct ControllerOptions {
 };
 
 // Watches KafkaClusters, KafkaTopics and what clusters own, and keeps all of it as specified, on one thread of its own.
+// A watch that is lost is made again, and every cluster and topic looked at: what went meanwhile is not told of.
 // The same for both backends.
 class Controller {
  public:
@@ -42,15 +46,22 @@ class Controller {
   Queue& queue() { return queue_; }
 
  private:
-  void on_event(const kube::WatchEvent& event);
-  void queue_topics_of(const std::string& name_space, const std::string& cluster);
-  void add(const kube::ObjectKey& key);
+  Status watch(size_t kind);
+  void on_event(size_t kind, const kube::WatchEvent& event);
+  void on_topic(const kube::WatchEvent& event);
+  void on_cluster(const kube::WatchEvent& event);
+  Status watch_again(const kube::ObjectKey& key);
+  void add(const kube::ObjectKey& key, Duration delay = Duration::zero());
+  void add_all(const std::vector<kube::ObjectKey>& keys);
 
   const ControllerOptions options_;
   ControllerMetrics metrics_;
   Queue queue_;
-  Reconciler reconciler_;  // worker thread
-  std::vector<std::unique_ptr<kube::Watch>> watches_;
+  Reconciler reconciler_;                              // worker thread
+  std::vector<std::unique_ptr<kube::Watch>> watches_;  // worker thread, once it runs; by number of kind
+  Mutex mutex_;                                        // before the queue's
+  // What topics have to do with of each cluster, as last told of.
+  std::map<kube::ObjectKey, std::string> seen_clusters_ GUARDED_BY(mutex_);
   std::thread worker_;
 };
 

@@ -5,6 +5,7 @@
 #include "operator/api/kafka_cluster.h"
 #include "operator/api/kafka_topic.h"
 #include "operator/controller/kafka_clients.h"
+#include "operator/controller/topic_index.h"
 #include "operator/kube/client.h"
 #include "operator/plan/observed.h"
 
@@ -14,7 +15,11 @@ namespace millrace::controller {
 // say is part of the observation.
 Result<plan::ClusterObserved> observe_cluster(kube::Client& kube, KafkaClients& clients,
                                               const api::KafkaCluster& cluster);
-Result<plan::TopicObserved> observe_topic(kube::Client& kube, KafkaClients& clients, const api::KafkaTopic& topic);
+// `index` is listed when it is not yet.
+Result<plan::TopicObserved> observe_topic(kube::Client& kube, KafkaClients& clients, TopicIndex& index,
+                                          const api::KafkaTopic& topic);
+// Reads all KafkaTopics of a namespace into the index and returns them.
+Result<std::vector<kube::Object>> list_topics(kube::Client& kube, TopicIndex& index, const std::string& name_space);
 
 // The broker pods of a cluster, ascending by ordinal.
 Result<std::vector<plan::PodFacts>> observe_pods(kube::Client& kube, const std::string& name_space,

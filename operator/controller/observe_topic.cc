@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <optional>
-#include <tuple>
 #include <utility>
 
 #include "operator/controller/observe.h"
@@ -10,17 +9,25 @@ namespace millrace::controller {
 namespace {
 
 // The oldest of the objects that describe the same topic, unless that is `topic`. What is being deleted does not count.
-Result<std::string> older_rival(kube::Client& kube, const api::KafkaTopic& topic) {
-  TRY_ASSIGN(const std::vector<kube::Object> objects, kube.list("KafkaTopic", topic.name_space, {}));
-  const auto age = [](const api::KafkaTopic& one) { return std::tie(one.created, one.uid); };
-  std::optional<api::KafkaTopic> oldest;
-  for (const kube::Object& object : objects) {
-    if (object.name() == topic.name || object.is_deleting()) continue;
-    Result<api::KafkaTopic> other = api::KafkaTopic::from(object);
-    if (!other || other->cluster != topic.cluster || other->topic != topic.topic) continue;
-    if (age(*other) < age(topic) && (!oldest || age(*other) < age(*oldest))) oldest = std::move(*other);
+// The index is asked first and the API server about what it names, so that the cost is one object, not all.
+Result<std::string> older_rival(kube::Client& kube, TopicIndex& index, const api::KafkaTopic& topic) {
+  if (!index.is_listed(topic.name_space)) TRY(list_topics(kube, index, topic.name_space));
+  index.put(topic.object);
+  size_t rank = 0;
+  while (const std::optional<std::string> name = index.older_than(topic, rank)) {
+    const Result<kube::Object> object = kube.get({"KafkaTopic", topic.name_space, *name});
+    if (!object && object.error().code != Errc::not_found) return object.error();
+    if (!object) {
+      index.forget(topic.name_space, *name, "");
+      continue;
+    }
+    index.put(*object);  // it may be a new life of the name, with another claim
+    const std::optional<std::string> now = index.older_than(topic, rank);
+    if (now != name) continue;
+    if (!object->is_deleting() && api::KafkaTopic::from(*object)) return *name;
+    ++rank;
   }
-  return oldest ? oldest->name : std::string();
+  return std::string();
 }
 
 std::optional<plan::TopicFacts> facts_of(const std::optional<admin::TopicDescription>& topic,
@@ -37,9 +44,18 @@ std::optional<plan::TopicFacts> facts_of(const std::optional<admin::TopicDescrip
 
 }  // namespace
 
-Result<plan::TopicObserved> observe_topic(kube::Client& kube, KafkaClients& clients, const api::KafkaTopic& topic) {
+Result<std::vector<kube::Object>> list_topics(kube::Client& kube, TopicIndex& index, const std::string& name_space) {
+  const uint64_t begun = index.begin_list();
+  TRY_ASSIGN(std::vector<kube::Object> objects, kube.list("KafkaTopic", name_space, {}));
+  for (const kube::Object& object : objects) index.put(object);
+  index.end_list(name_space, begun);
+  return objects;
+}
+
+Result<plan::TopicObserved> observe_topic(kube::Client& kube, KafkaClients& clients, TopicIndex& index,
+                                          const api::KafkaTopic& topic) {
   plan::TopicObserved result;
-  TRY_ASSIGN(result.rival, older_rival(kube, topic));
+  TRY_ASSIGN(result.rival, older_rival(kube, index, topic));
   const Result<kube::Object> object = kube.get({"KafkaCluster", topic.name_space, topic.cluster});
   if (!object) {
     if (object.error().code != Errc::not_found) return object.error();
@@ -54,6 +70,7 @@ Result<plan::TopicObserved> observe_topic(kube::Client& kube, KafkaClients& clie
   };
   const Result<api::KafkaCluster> cluster = api::KafkaCluster::from(*object);
   if (!cluster) return unreachable(cluster.error());
+  result.brokers = cluster->replicas;
   TRY_ASSIGN(const std::vector<plan::PodFacts> pods, observe_pods(kube, topic.name_space, topic.cluster));
   const Result<admin::Client*> client = client_of(clients, *cluster, pods);
   if (!client) return unreachable(client.error());

@@ -19,6 +19,7 @@ Result<Outcome> Reconciler::reconcile(const kube::ObjectKey& key) {
   if (!object) {
     if (object.error().code != Errc::not_found) return object.error();
     if (key.kind == "KafkaCluster") clients_.forget(key);
+    if (key.kind == "KafkaTopic") topics_.forget(key.name_space, key.name, "");
     return Outcome{.exists = false};
   }
   return key.kind == "KafkaCluster" ? reconcile_cluster(*object) : reconcile_topic(*object);
@@ -39,7 +40,7 @@ Result<Outcome> Reconciler::reconcile_cluster(const kube::Object& object) {
 Result<Outcome> Reconciler::reconcile_topic(const kube::Object& object) {
   const Result<api::KafkaTopic> topic = api::KafkaTopic::from(object);
   if (!topic) return refuse_spec(object, topic.error());
-  TRY_ASSIGN(const plan::TopicObserved observed, observe_topic(kube_, clients_, *topic));
+  TRY_ASSIGN(const plan::TopicObserved observed, observe_topic(kube_, clients_, topics_, *topic));
   plan::Plan plan = plan::plan_topic(*topic, observed);
 
   admin::Client* kafka = nullptr;
@@ -52,8 +53,9 @@ Result<Outcome> Reconciler::reconcile_topic(const kube::Object& object) {
   if (const Status done = carry_out(plan, kafka, object); !done) {
     const Errc code = done.error().code;
     // Seen anew, the plan will be another; what did not get through is tried again.
-    if (admin::is_unreachable(code) || code == Errc::conflict || code == Errc::topic_already_exists)
+    if (admin::is_unreachable(code) || code == Errc::conflict || code == Errc::topic_already_exists) {
       return done.error();
+    }
     plan.conditions = {{std::string(plan::kReady), plan::ConditionStatus::no, "KafkaRefused", done.error().context}};
     write_event(kube_, object, {true, "KafkaRefused", done.error().context}, clock_.wall_ms());
     TRY_ASSIGN(const kube::Object newest, kube_.get(object.key()));  // a finalizer may have changed it

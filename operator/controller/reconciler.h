@@ -5,6 +5,7 @@
 #include "broker/base/clock.h"
 #include "operator/admin/client.h"
 #include "operator/controller/kafka_clients.h"
+#include "operator/controller/topic_index.h"
 #include "operator/desired/desired.h"
 #include "operator/kube/client.h"
 #include "operator/plan/plan.h"
@@ -26,6 +27,8 @@ class Reconciler {
       : kube_(kube), clients_(connector), clock_(clock), defaults_(std::move(defaults)) {}
 
   Result<Outcome> reconcile(const kube::ObjectKey& key);
+  // To be told of every KafkaTopic that comes, changes or goes, by any thread.
+  TopicIndex& topics() { return topics_; }
 
  private:
   Result<Outcome> reconcile_cluster(const kube::Object& object);
@@ -36,6 +39,7 @@ class Reconciler {
 
   kube::Client& kube_;
   KafkaClients clients_;
+  TopicIndex topics_;
   const Clock& clock_;
   const desired::Defaults defaults_;
 };

@@ -12,7 +12,10 @@
 
 namespace millrace::kube {
 
-enum class Change : uint8_t { added, modified, deleted };
+// lost: the watch fell too far behind, or its connection broke, and what happened since cannot be told any more (410
+// Gone). It is the last event of its watch and has no object. A new watch tells of everything that is there, not of
+// what went meanwhile.
+enum class Change : uint8_t { added, modified, deleted, lost };
 
 struct WatchEvent {
   Change change;
@@ -58,7 +61,8 @@ class Client {
   // must be the object's (conflict otherwise).
   virtual Status remove(const ObjectKey& key, std::string_view uid) = 0;
   // Tells of every present object as added, then of each change, in order per object; an event may tell of a state that
-  // is already outdated. `handler` must not block; it runs on threads of the client, one call at a time per watch.
+  // is already outdated, and the last may be `lost`. `handler` must not block; it runs on threads of the client, one
+  // call at a time per watch.
   virtual Result<std::unique_ptr<Watch>> watch(std::string_view kind, std::string_view name_space,
                                                std::function<void(const WatchEvent&)> handler) = 0;
 };

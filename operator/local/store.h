@@ -21,6 +21,10 @@ namespace millrace::local {
 inline constexpr std::chrono::milliseconds kLockPause{5};
 inline constexpr int kLockAttemptsMax = 1000;
 
+// Changed objects that a watch may not have been told of yet; with one more it is lost, as an API server forgets old
+// revisions. What is there when a watch begins does not count.
+inline constexpr size_t kWatchBacklogMax = 10'000;
+
 using kube::Labels;
 using kube::Object;
 using kube::ObjectKey;
@@ -35,6 +39,7 @@ struct StoreOptions {
   Clock* clock = nullptr;
   io::Random* random = nullptr;
   Admit admit;  // empty: everything is taken as it is
+  size_t watch_backlog_max = kWatchBacklogMax;
 };
 
 // kube::Client without Kubernetes: the objects are files in a directory. Several processes may use one directory at a

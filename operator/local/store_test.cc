@@ -175,6 +175,44 @@ TEST_F(StoreTest, a_watch_tells_what_is_there_and_then_what_happens) {
   EXPECT_EQ(told.take(), "");
 }
 
+TEST_F(StoreTest, a_watch_that_falls_too_far_behind_is_lost_and_a_new_one_tells_of_everything) {
+  const auto store = open({}, 2);
+  for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(store->create(config_map(name)).has_value());
+  Told told;
+  auto watch = *store->watch("ConfigMap", "", told.handler());
+  ASSERT_TRUE(store->create(config_map("d")).has_value());
+  ASSERT_TRUE(store->pump().has_value());
+  EXPECT_EQ(told.take(), "added a, added b, added c, added d") << "what was there does not count";
+  ASSERT_TRUE(store->create(config_map("e")).has_value());
+  ASSERT_TRUE(store->remove(key("a"), "").has_value());
+  ASSERT_TRUE(store->pump().has_value());
+  EXPECT_EQ(told.take(), "deleted a, added e") << "as many as may be";
+  for (const char* name : {"f", "g", "h"}) ASSERT_TRUE(store->create(config_map(name)).has_value());
+  ASSERT_TRUE(store->remove(key("b"), "").has_value());
+  ASSERT_TRUE(store->pump().has_value());
+  EXPECT_EQ(told.take(), "lost");
+  ASSERT_TRUE(store->create(config_map("i")).has_value());
+  ASSERT_TRUE(store->pump().has_value());
+  EXPECT_EQ(told.take(), "") << "nothing more comes of it";
+  watch = *store->watch("ConfigMap", "", told.handler());
+  ASSERT_TRUE(store->pump().has_value());
+  EXPECT_EQ(told.take(), "added c, added d, added e, added f, added g, added h, added i");
+}
+
+TEST_F(StoreTest, one_object_that_changes_often_does_not_make_a_watch_fall_behind) {
+  const auto store = open({}, 2);
+  Told told;
+  const auto watch = *store->watch("ConfigMap", "", told.handler());
+  Object last = *store->create(config_map("a"));
+  for (int i = 0; i < 10; ++i) {
+    Json changed = last.json();
+    changed["data"]["x"] = std::to_string(i);
+    last = *store->update(Object(changed));
+  }
+  ASSERT_TRUE(store->pump().has_value());
+  EXPECT_EQ(told.take(), "added a");
+}
+
 TEST_F(StoreTest, a_watch_that_ended_is_told_nothing) {
   const auto store = open();
   Told told;
@@ -262,6 +300,21 @@ TEST_F(StoreTest, the_schema_fills_in_defaults_and_refuses_what_breaks_it) {
   EXPECT_EQ(store->apply(topic(R"({"clusterRef":{"name":"c"}})"), "cli")->generation(), 1);
   EXPECT_EQ(store->apply(topic(R"({"clusterRef":{"name":"other"}})"), "cli").error().code, Errc::invalid_argument);
   EXPECT_EQ(store->apply(topic(R"({"clusterRef":{"name":"c"},"partitions":4})"), "cli")->generation(), 2);
+}
+
+TEST_F(StoreTest, a_status_that_breaks_the_schema_is_refused) {
+  const auto store = open(schema_admit);
+  const Object topic =
+      *store->create(object(R"({"apiVersion":"millrace.dev/v1alpha1","kind":"KafkaTopic","metadata":{"name":"t"},
+                 "spec":{"clusterRef":{"name":"c"}}})"));
+  for (const char* status :
+       {R"({"partitions":"three"})", R"({"partitons":3})", R"({"conditions":[{"type":"Ready"}]})"}) {
+    const auto written = store->update_status(topic.with_status(Json::parse(status)));
+    ASSERT_FALSE(written.has_value()) << status;
+    EXPECT_EQ(written.error().code, Errc::invalid_argument);
+    EXPECT_NE(written.error().context.find("status."), std::string::npos) << written.error().context;
+  }
+  EXPECT_TRUE(store->update_status(topic.with_status(Json::parse(R"({"partitions":3})"))).has_value());
 }
 
 TEST(ObjectRules, times_are_written_as_the_api_server_writes_them) {

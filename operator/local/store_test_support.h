@@ -16,9 +16,13 @@ namespace millrace::local {
 // A store on a simulated disk; what it says is short.
 class StoreTest : public testing::Test {
  protected:
-  std::unique_ptr<Store> open(Admit admit = {}) {
-    auto store = Store::open(
-        {.directory = "/state", .fs = &fs_, .clock = &clock_, .random = &random_, .admit = std::move(admit)});
+  std::unique_ptr<Store> open(Admit admit = {}, size_t watch_backlog_max = kWatchBacklogMax) {
+    auto store = Store::open({.directory = "/state",
+                              .fs = &fs_,
+                              .clock = &clock_,
+                              .random = &random_,
+                              .admit = std::move(admit),
+                              .watch_backlog_max = watch_backlog_max});
     EXPECT_TRUE(store.has_value()) << store.error().to_string();
     return std::move(*store);
   }
@@ -49,7 +53,7 @@ class Told {
  public:
   std::function<void(const kube::WatchEvent&)> handler() {
     return [this](const kube::WatchEvent& event) {
-      constexpr std::array kWords{"added ", "modified ", "deleted "};
+      constexpr std::array kWords{"added ", "modified ", "deleted ", "lost"};
       text_ +=
           (text_.empty() ? "" : ", ") + std::string(kWords[static_cast<size_t>(event.change)]) + event.object.name();
     };

@@ -25,6 +25,10 @@ void Store::tell(Change change, const Object& object) {
   for (const auto& [number, subscription] : subscriptions_) {
     if (!subscription->wants(object)) continue;
     subscription->add(change, object);
+    if (subscription->pending.size() > subscription->backlog_max) {
+      subscription->is_lost = true;
+      subscription->pending.clear();
+    }
     has_events_ = true;
   }
   if (has_events_) changed_.notify_all();
@@ -41,6 +45,7 @@ Result<std::unique_ptr<kube::Watch>> Store::watch(std::string_view kind, std::st
   for (const auto& [key, stored] : objects_) {
     if (subscription->wants(stored.object)) subscription->add(Change::added, stored.object);
   }
+  subscription->backlog_max = subscription->pending.size() + options_.watch_backlog_max;
   if (!subscription->pending.empty()) {
     has_events_ = true;
     changed_.notify_all();
@@ -68,9 +73,17 @@ Status Store::pump() {
     const MutexLock delivering(subscription->delivering);
     if (subscription->is_over) continue;
     std::map<ObjectKey, std::vector<WatchEvent>> pending;
+    bool is_lost = false;
     {
       const MutexLock lock(mutex_);
       pending.swap(subscription->pending);
+      subscription->backlog_max = options_.watch_backlog_max;
+      is_lost = subscription->is_lost;
+    }
+    if (is_lost) {
+      subscription->is_over = true;
+      subscription->handler({Change::lost, Object()});
+      continue;
     }
     for (const auto& [key, events] : pending) {
       for (const WatchEvent& event : events) subscription->handler(event);

@@ -101,7 +101,13 @@ Result<Object> Store::update_status(const Object& given) {
   value.erase("status");
   if (object.has({"status"})) value["status"] = object.json()["status"];
   if (value == found->object.json()) return found->object;
-  return put({.object = Object(std::move(value)), .applied = found->applied}, Change::modified);
+  const Object changed(std::move(value));
+  if (options_.admit) {
+    const Result<Object> admitted = options_.admit(changed, &found->object);
+    // An object that broke its schema before, as after an upgrade, still gets a status that can say so.
+    if (!admitted && options_.admit(found->object, &found->object)) return named(object.key(), admitted.error());
+  }
+  return put({.object = changed, .applied = found->applied}, Change::modified);
 }
 
 Result<Object> Store::apply(const Object& given, std::string_view manager) {

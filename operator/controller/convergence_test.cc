@@ -1,0 +1,198 @@
+// An operator may crash, or be refused, at every single write: what comes of it in the end is the same.
+
+#include "operator/controller/reconciler_test_support.h"
+
+namespace millrace::controller {
+namespace {
+
+using Fault = kube::FaultyClient::Fault;
+
+constexpr std::pair<Fault, const char*> kFaults[] = {{Fault::fails, "fails"},
+                                                     {Fault::answer_is_lost, "answer is lost"},
+                                                     {Fault::conflicts, "conflicts"},
+                                                     {Fault::dies_before, "crash before"},
+                                                     {Fault::dies_after, "crash after"}};
+
+class World : public ReconcilerTest {
+ public:
+  using ReconcilerTest::apply;
+  using ReconcilerTest::cluster;
+  using ReconcilerTest::topic;
+
+  void TestBody() override {}
+
+  World() {
+    kafka_.on_change([this](bool is_done) { return api_->on_outside_write(is_done); });
+  }
+  ~World() override { kafka_.on_change({}); }
+  void make() { apply(cluster() + topic("a") + topic("b", "partitions: 1, config: {retention.ms: 5}")); }
+  void remove(const std::string& kind, const std::string& name) {
+    ASSERT_TRUE(store_->remove({kind, "default", name}, "").has_value());
+  }
+  void fault_at(int64_t n, Fault fault) { api_->fault_at_write(n, fault); }
+  int64_t writes() const { return api_->writes(); }
+
+  // Passes until one round finds nothing to do. An operator that died is followed by another.
+  void run() {
+    for (int round = 0; round < 40; ++round) {
+      bool is_at_rest = true;
+      for (const char* kind : {"KafkaCluster", "KafkaTopic"}) {
+        for (const kube::Object& object : all(kind)) {
+          const auto outcome = reconciler_->reconcile(object.key());
+          is_at_rest = is_at_rest && outcome && !outcome->did_steps;
+          if (!api_->is_dead()) continue;
+          replace_operator();
+        }
+      }
+      const int pods = pods_made_;
+      run_pods();
+      if (is_at_rest && pods == pods_made_) return;
+    }
+    ADD_FAILURE() << "it does not come to rest";
+  }
+
+  // Everything there is, without what differs from world to world. Events tell of steps; one of a step that a crash
+  // followed may be missing.
+  Json state() {
+    Json result = Json::object();
+    for (const kube::Kind& kind : kube::all_kinds()) {
+      if (kind.name == "Event") continue;
+      for (const kube::Object& object : all(kind.name)) {
+        Json value = object.json();
+        for (const char* name : {"uid", "resourceVersion"}) value["metadata"].erase(name);
+        if (value["metadata"].contains("ownerReferences")) {
+          for (Json& owner : value["metadata"]["ownerReferences"]) owner.erase("uid");
+        }
+        if (value.contains("status")) value["status"].erase("topicId");
+        result[object.key().to_string()] = std::move(value);
+      }
+    }
+    for (const char* name : {"a", "b"}) {
+      const auto found = kafka_.topic(name);
+      result[std::string("topic ") + name] = found ? Json(found->partition_count()) : Json();
+      result[std::string("config of ") + name] = kafka_.config(name);
+    }
+    return result;
+  }
+  // What Kafka was asked to change, in an order that does not depend on who was disturbed.
+  std::vector<std::string> changes() const {
+    std::vector<std::string> result = kafka_.changes();
+    std::sort(result.begin(), result.end());
+    return result;
+  }
+  bool has_topic(const std::string& name) const { return kafka_.topic(name).has_value(); }
+  // One pass over everything, by an operator that is not replaced when it dies.
+  void pass() {
+    for (const char* kind : {"KafkaCluster", "KafkaTopic"}) {
+      for (const kube::Object& object : all(kind)) (void)reconciler_->reconcile(object.key());
+    }
+    run_pods();
+  }
+  size_t count(const std::string& kind) { return all(kind).size(); }
+  bool is_dead() const { return api_->is_dead(); }
+  void replace_operator() {
+    api_ = std::make_unique<kube::FaultyClient>(*store_);
+    restart_operator();
+  }
+};
+
+// What `act` makes of a world that `prepare` made, with a fault of each kind at each write that the operator does for
+// it.
+void expect_the_same_end(const std::function<void(World&)>& prepare, const std::function<void(World&)>& act,
+                         int64_t writes_min) {
+  World undisturbed;
+  prepare(undisturbed);
+  const int64_t before = undisturbed.writes();
+  act(undisturbed);
+  const Json wanted = undisturbed.state();
+  const int64_t writes = undisturbed.writes() - before;
+  EXPECT_GE(writes, writes_min) << "the test has lost its object";
+  for (const auto& [fault, words] : kFaults) {
+    for (int64_t n = 0; n < writes; ++n) {
+      World world;
+      prepare(world);
+      world.fault_at(n, fault);
+      act(world);
+      const Json found = world.state();
+      EXPECT_EQ(found, wanted) << words << " at write " << n << " of " << writes << "\n"
+                               << Json::diff(wanted, found).dump(1);
+      EXPECT_EQ(world.changes(), undisturbed.changes()) << words << " at write " << n << ": Kafka was asked otherwise";
+      if (testing::Test::HasFailure()) return;
+    }
+  }
+  testing::Test::RecordProperty("writes", static_cast<int>(writes));
+}
+
+TEST(Convergence, a_cluster_and_two_topics_are_made_whatever_write_is_the_last) {
+  expect_the_same_end([](World&) {},
+                      [](World& world) {
+                        world.make();
+                        world.run();
+                      },
+                      15);
+}
+
+TEST(Convergence, they_change_whatever_write_is_the_last) {
+  expect_the_same_end(
+      [](World& world) {
+        world.make();
+        world.run();
+      },
+      [](World& world) {
+        world.apply(World::cluster("{config: {log.retention.hours: 1}}") +
+                    World::topic("a", "partitions: 4, config: {retention.ms: 6}") + World::topic("b", "partitions: 1"));
+        world.run();
+      },
+      8);
+}
+
+TEST(Convergence, topics_and_then_their_cluster_are_deleted_whatever_write_is_the_last) {
+  expect_the_same_end(
+      [](World& world) {
+        world.make();
+        world.run();
+      },
+      [](World& world) {
+        for (const char* name : {"a", "b"}) world.remove("KafkaTopic", name);
+        world.run();
+        world.remove("KafkaCluster", "orders");
+        world.run();
+      },
+      4);
+}
+
+TEST(Convergence, a_cluster_and_topics_deleted_at_once_go_whatever_write_is_the_last) {
+  expect_the_same_end(
+      [](World& world) {
+        world.make();
+        world.run();
+      },
+      [](World& world) {
+        world.remove("KafkaCluster", "orders");
+        for (const char* name : {"a", "b"}) world.remove("KafkaTopic", name);
+        world.run();
+      },
+      2);
+}
+
+TEST(Convergence, topics_deleted_in_the_middle_of_their_creation_leave_nothing_behind) {
+  bool has_crashed = true;
+  for (int64_t n = 0; has_crashed; ++n) {
+    for (const Fault fault : {Fault::dies_before, Fault::dies_after}) {
+      World world;
+      world.make();
+      world.fault_at(n, fault);
+      for (int round = 0; round < 8; ++round) world.pass();
+      has_crashed = world.is_dead();
+      world.replace_operator();
+      for (const char* name : {"a", "b"}) world.remove("KafkaTopic", name);
+      world.run();
+      EXPECT_FALSE(world.has_topic("a")) << n;
+      EXPECT_FALSE(world.has_topic("b")) << n;
+      EXPECT_EQ(world.count("KafkaTopic"), 0u) << n;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace millrace::controller

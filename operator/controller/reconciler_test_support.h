@@ -1,0 +1,138 @@
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "broker/io/sim/sim_clock.h"
+#include "broker/io/sim/sim_file_system.h"
+#include "broker/io/sim/sim_random.h"
+#include "operator/admin/fake_cluster.h"
+#include "operator/api/manifest.h"
+#include "operator/api/schema.h"
+#include "operator/controller/reconciler.h"
+#include "operator/kube/faulty_client.h"
+#include "operator/local/store.h"
+
+namespace millrace::controller {
+
+using kube::Json;
+
+// An API server on a simulated disk, a Kafka cluster in memory, and pods that are ready as soon as they are made. The
+// test's words: apply, settle, then what is ready and why not.
+class ReconcilerTest : public testing::Test {
+ protected:
+  ReconcilerTest() { reopen(); }
+
+  void reopen(size_t watch_backlog_max = local::kWatchBacklogMax) {
+    store_ = std::move(*local::Store::open(
+        {.directory = "/state",
+         .fs = &fs_,
+         .clock = &clock_,
+         .random = &random_,
+         .admit = [](const kube::Object& after, const kube::Object* before) -> Result<kube::Object> {
+           kube::Object filled = api::with_defaults(after);
+           TRY(api::check_object(filled, before));
+           return filled;
+         },
+         .watch_backlog_max = watch_backlog_max}));
+    api_ = std::make_unique<kube::FaultyClient>(*store_);
+    restart_operator();
+  }
+  // Of the newest operator; the one before is gone.
+  void restart_operator() {
+    reconciler_ = std::make_unique<Reconciler>(*api_, *connector_, clock_, desired::Defaults{.version = "1"});
+  }
+
+  void apply(const std::string& manifests) {
+    const auto read = api::read_manifests("m.yaml", manifests);
+    ASSERT_TRUE(read.has_value()) << read.error().context;
+    for (const api::Manifest& one : *read) ASSERT_TRUE(store_->apply(one.object, "test").has_value());
+  }
+  static std::string cluster(const std::string& spec = "{}") {
+    return "apiVersion: millrace.dev/v1alpha1\nkind: KafkaCluster\nmetadata: {name: orders}\nspec: " + spec + "\n---\n";
+  }
+  static std::string topic(const std::string& name, const std::string& more = "partitions: 2") {
+    return "apiVersion: millrace.dev/v1alpha1\nkind: KafkaTopic\nmetadata: {name: " + name +
+           "}\nspec: {clusterRef: {name: orders}, " + more + "}\n---\n";
+  }
+
+  std::vector<kube::Object> all(std::string_view kind) { return *store_->list(kind, "", {}); }
+
+  // As a StatefulSet controller and a kubelet would.
+  void run_pods() {
+    for (const kube::Object& set : all("StatefulSet")) {
+      for (int64_t i = 0; i < set.number_at({"spec", "replicas"}); ++i) make_pod(set, i);
+    }
+  }
+  void make_pod(const kube::Object& set, int64_t index) {
+    const std::string name = set.name() + "-" + std::to_string(index);
+    if (store_->get({"Pod", set.name_space(), name})) return;
+    Json metadata = set.json()["spec"]["template"]["metadata"];
+    metadata["name"] = name;
+    metadata["namespace"] = set.name_space();
+    metadata["labels"]["apps.kubernetes.io/pod-index"] = std::to_string(index);
+    metadata["annotations"]["millrace.dev/local-ports"] = R"({"plain":9092})";
+    metadata["ownerReferences"] =
+        Json::array({{{"apiVersion", "apps/v1"}, {"kind", "StatefulSet"}, {"name", set.name()}, {"uid", set.uid()}}});
+    const auto made = store_->create(kube::Object(Json{{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", metadata}}));
+    ASSERT_TRUE(made.has_value()) << made.error().to_string();
+    ++pods_made_;
+    const Json status = Json::parse(R"({"conditions":[{"type":"Ready","status":"True"}]})");
+    ASSERT_TRUE(store_->update_status(made->with_status(status)).has_value());
+  }
+
+  // Passes over everything, by an operator that is started anew before each pass, until nothing is left to do.
+  void settle() {
+    for (int round = 0; round < 20; ++round) {
+      bool did_steps = false;
+      for (const char* kind : {"KafkaCluster", "KafkaTopic"}) {
+        for (const kube::Object& object : all(kind)) {
+          restart_operator();
+          const auto outcome = reconciler_->reconcile(object.key());
+          did_steps = did_steps || (outcome && outcome->did_steps);
+          if (!outcome) last_error_ = outcome.error();
+        }
+      }
+      const int before = pods_made_;
+      run_pods();
+      if (!did_steps && pods_made_ == before) return;
+    }
+    ADD_FAILURE() << "it does not come to rest";
+  }
+
+  // "ready", the reason why not, "unseen" or "gone".
+  std::string state(const std::string& kind, const std::string& name) {
+    const auto object = store_->get({kind, "default", name});
+    if (!object) return "gone";
+    if (!object->has({"status", "conditions"})) return "unseen";
+    EXPECT_EQ(object->number_at({"status", "observedGeneration"}), object->generation());
+    for (const Json& condition : object->json()["status"]["conditions"]) {
+      if (condition["type"] == "Ready")
+        return condition["status"] == "True" ? "ready" : condition["reason"].get<std::string>();
+    }
+    return "unseen";
+  }
+  std::string topic_state(const std::string& name) { return state("KafkaTopic", name); }
+  std::string resource_version(const std::string& kind, const std::string& name) {
+    return store_->get({kind, "default", name})->resource_version();
+  }
+
+  io::sim::SimFileSystem fs_;
+  io::sim::SimClock clock_;
+  io::sim::SimRandom random_{1};
+  admin::FakeCluster kafka_;
+  std::unique_ptr<admin::Connector> connector_ = kafka_.connector();
+  std::unique_ptr<local::Store> store_;
+  std::unique_ptr<kube::FaultyClient> api_;  // what operators get; the test itself uses store_
+  std::unique_ptr<Reconciler> reconciler_;
+  std::optional<Error> last_error_;
+  int pods_made_ = 0;
+};
+
+}  // namespace millrace::controller
