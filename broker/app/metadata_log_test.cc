@@ -174,6 +174,35 @@ TEST_F(MetadataLogTest, an_image_older_than_the_end_of_the_log_waits_for_the_one
   EXPECT_EQ(open()->cluster_config.size(), 6u);
 }
 
+TEST_F(MetadataLogTest, the_interval_goes_on_after_a_restart) {
+  snapshot_records = 10;
+  open();
+  metadata::ImageBuilder builder;
+  for (int n = 0; n < 10; ++n) {
+    ASSERT_TRUE(append({key(n)}));
+    builder.apply(Offset{n}, key(n));
+  }
+  log->offer_snapshot(builder.image());
+  open();
+  ASSERT_TRUE(append({key(10)}));
+  builder.apply(Offset{10}, key(10));
+  log->offer_snapshot(builder.image());
+  log.reset();
+  EXPECT_EQ(load_snapshot(fs, "/data/__cluster_metadata-0/snapshot")->current().applied, Offset{9});
+}
+
+TEST_F(MetadataLogTest, a_snapshot_that_ends_inside_a_batch_is_continued_inside_it) {
+  open();
+  ASSERT_TRUE(append({key(0), key(1)}));
+  log.reset();
+  metadata::ImageBuilder builder;
+  builder.apply(Offset{0}, key(0));
+  ASSERT_TRUE(save_snapshot(fs, "/data/__cluster_metadata-0/snapshot", *builder.image()));
+  const metadata::ImagePointer image = open();
+  EXPECT_EQ(image->applied, Offset{1});
+  EXPECT_EQ(image->cluster_config.size(), 2u);
+}
+
 TEST_F(MetadataLogTest, fewer_records_than_the_interval_make_no_snapshot) {
   snapshot_records = 5;
   open();

@@ -133,7 +133,6 @@ void Transition::prepare_rebalance() {
       member.heard = now_.monotonic;
     }
     member.sync_pending = false;
-    if (group_.phase == GroupPhase::completing_rebalance) member.assignment = {};
   }
   const bool was_empty = group_.phase == GroupPhase::empty;
   enter(GroupPhase::preparing_rebalance);
