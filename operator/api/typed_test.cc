@@ -135,6 +135,7 @@ TEST(Typed, no_status_takes_what_it_does_not_know) {
   }
 }
 
+// tests/crds writes the same files to a real API server and reads them back.
 Json sample(const std::string& name) {
   std::ifstream file(MILLRACE_SOURCE_DIR "/tests/crds/status/" + name + ".json");
   std::stringstream text;
@@ -149,7 +150,7 @@ const Condition kCondition{.type = "Ready",
                            .last_transition_time = "2026-01-02T03:04:05Z",
                            .observed_generation = 1};
 
-TEST(Typed, a_whole_status_is_written_as_the_sample) {
+TEST(Typed, a_whole_status_is_written_as_the_sample_that_a_real_api_server_keeps) {
   KafkaClusterStatus cluster{.observed_generation = 1,
                              .conditions = {kCondition},
                              .replicas = 1,

@@ -49,23 +49,26 @@ class ControllerTest : public ReconcilerTest {
 TEST_F(ControllerTest, two_thousand_topics_are_listed_once) {
   constexpr int kTopics = 2000;
   apply(cluster());
+  // They are there in Kafka and only adopted: the simulated disk is slow with many files.
   for (int i = 0; i < kTopics; ++i) {
-    ASSERT_TRUE(store_
-                    ->create(kube::Object(Json{{"apiVersion", "millrace.dev/v1alpha1"},
-                                               {"kind", "KafkaTopic"},
-                                               {"metadata", {{"name", "t" + std::to_string(i)}}},
-                                               {"spec", {{"clusterRef", {{"name", "orders"}}}}}}))
-                    .has_value());
+    const std::string name = "t" + std::to_string(i);
+    kafka_.put_topic({.name = name, .partitions = 1, .replicas = 1});
+    ASSERT_TRUE(
+        store_
+            ->create(kube::Object(Json{{"apiVersion", "millrace.dev/v1alpha1"},
+                                       {"kind", "KafkaTopic"},
+                                       {"metadata", {{"name", name}}},
+                                       {"spec", {{"clusterRef", {{"name", "orders"}}}, {"deletionPolicy", "Retain"}}}}))
+            .has_value());
   }
   start();
   run();
   wait_and_run(plan::kCheckSoon);
-  EXPECT_EQ(kafka_.changes().size(), static_cast<size_t>(kTopics));
   EXPECT_EQ(topic_state("t0"), "ready");
   EXPECT_EQ(topic_state("t1999"), "ready");
   EXPECT_EQ(api_->lists("KafkaTopic"), 1);
   EXPECT_EQ(api_->objects_listed("KafkaTopic"), kTopics);
-  EXPECT_LE(topic_passes(), 6u * kTopics) << "few looks at each";
+  EXPECT_LE(topic_passes(), 4u * kTopics) << "few looks at each";
 
   clock_.advance(std::chrono::seconds(5));
   apply(topic("rival", "topicName: t7"));

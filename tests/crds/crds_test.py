@@ -5,6 +5,7 @@ samples are read by operator/api, so that the local API server and the real one 
 
 Needs ../shared/kube; exits with 77 (skipped) where that is missing.
 """
+import json
 import os
 import pathlib
 import re
@@ -77,6 +78,26 @@ class Crds(unittest.TestCase):
         self.assertIn('"deletionPolicy":"Delete"', spec)
         self.assertRegex(self.kubectl("get", "kfc").stdout.splitlines()[0], r"NAME\s+READY\s")
         self.assertRegex(self.kubectl("get", "kft").stdout.splitlines()[0], r"CLUSTER\s+READY\s")
+
+    def status_of(self, kind, name):
+        return json.loads(self.kubectl("get", kind, name, "-o", "json").stdout).get("status", {})
+
+    def patch_status(self, kind, name, status, check=True):
+        return self.kubectl("patch", kind, name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}), check=check)
+
+    def test_a_whole_status_is_kept_and_what_is_not_in_the_schema_is_not(self):
+        for kind, plural, name in (("kafkacluster", "kfc", "orders"), ("kafkatopic", "kft", "payments")):
+            sample = "cluster" if plural == "kfc" else "topic"
+            self.apply((TOP / f"tests/crds/samples/taken_{sample}_smallest.yaml").read_text())
+            whole = json.loads((TOP / f"tests/crds/status/{kind}.json").read_text())
+            self.patch_status(plural, name, whole)
+            self.assertEqual(self.status_of(plural, name), whole)
+            self.patch_status(plural, name, {"partitons": 7})
+            self.assertEqual(self.status_of(plural, name), whole, "a field that is not in the schema is dropped")
+            for wrong in ({"replicas": "three"}, {"conditions": [{"type": "Ready", "status": "Maybe"}]}, {"observedGeneration": True}):
+                refused = self.patch_status(plural, name, wrong, check=False)
+                self.assertNotEqual(refused.returncode, 0, wrong)
+                self.assertIn("status." + next(iter(wrong)), refused.stderr)
 
     def test_scale_and_status_are_subresources(self):
         self.apply((TOP / "tests/crds/samples/taken_cluster_smallest.yaml").read_text())
