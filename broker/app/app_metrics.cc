@@ -89,6 +89,13 @@ void add_storage(Page& page, const storage::StorageMetrics& m) {
   page.counter("millrace_storage_corrupt_batches_total", "Damaged batches found; they are never served.",
                m.corrupt_batches);
   page.counter("millrace_storage_recovered_bytes_total", "Bytes scanned by recovery.", m.recovered_bytes);
+  page.counter("millrace_storage_compactions_total", "Passes of compaction over a log.", m.compactions);
+  page.counter("millrace_storage_compaction_failures_total", "Logs whose compaction failed.", m.compaction_failures);
+  page.counter("millrace_storage_compaction_read_bytes_total", "Bytes read by compaction.", m.compaction_read_bytes);
+  page.counter("millrace_storage_compaction_written_bytes_total", "Bytes written by compaction.",
+               m.compaction_written_bytes);
+  page.counter("millrace_storage_compaction_removed_records_total", "Records that compaction removed.",
+               m.compaction_removed_records);
   page.counter("millrace_storage_flushes_total", "Flushes of logs to the disk.", m.flushes);
   page.counter("millrace_storage_flush_failures_total", "Flushes that failed; their logs are offline.",
                m.flush_failures);

@@ -97,7 +97,7 @@ struct Node::State {
   std::unique_ptr<storage::FileCache> files;
   std::unique_ptr<storage::Flusher> flusher;
 
-  std::unique_ptr<io::posix::EpollEventLoop> background;  // retention, checkpoints, group loading and timers
+  std::unique_ptr<io::posix::EpollEventLoop> background;  // retention, compaction, group loading and timers
   std::unique_ptr<server::Purgatory> purgatory;
   Progress progress;
 
@@ -149,6 +149,7 @@ Status Node::State::open_partitions() {
   TRY_ASSIGN(partitions, replication::PartitionManager::open({.fs = &fs,
                                                               .clock = &clock,
                                                               .background = background.get(),
+                                                              .random = &random,
                                                               .dir = dir.get(),
                                                               .flusher = flusher.get(),
                                                               .files = files.get(),

@@ -88,7 +88,9 @@ Result<std::string> normalize_config(const ConfigKey& key, std::string_view raw)
       const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
       if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(number))
         return bad_value(key, text, "is not a number");
-      if (number < static_cast<double>(key.min) || number > static_cast<double>(key.max))
+      // A number of any size where the key names no bound.
+      if (number < static_cast<double>(key.min) ||
+          (key.max != std::numeric_limits<int64_t>::max() && number > static_cast<double>(key.max)))
         return bad_value(key, text, "is out of range");
       return std::string(text);
     }

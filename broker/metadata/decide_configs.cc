@@ -129,6 +129,7 @@ Result<ConfigValues> plan(const ClusterImage& image, const AlterConfigs::Item& i
       after.erase(change.name);
     }
   }
+  if (subject.broker == nullptr) TRY(check_topic_config(after));
   return after;
 }
 

@@ -91,6 +91,7 @@ Result<Plan> plan_topic(const ClusterImage& image, const NewTopic& topic, const 
   }
   TRY(check_free(image, topic.name, folded_new));
   TRY_ASSIGN(ConfigValues config, plan_config(topic));
+  TRY(check_topic_config(config));
   TRY_ASSIGN(std::vector<Replicas> partitions, plan_placement(image, topic, context, seed));
   return Plan{.partitions = std::move(partitions), .config = std::move(config)};
 }
@@ -188,12 +189,12 @@ Decision<Result<int32_t>> decide_offsets_topic(const ClusterImage& image, const 
   auto placed =
       place_partitions(image, 0, count, std::min(configured(kOffsetsTopicReplicationFactor), live), seed_of(id));
   if (!placed) return {.records = {}, .reply = std::move(placed).error(), .also = {}};
-  // Nothing of it may expire: until the log is compacted, its records are kept.
+  // Of each group and offset the newest record is all that counts.
   Decision<Result<int32_t>> decision{.records = {}, .reply = count, .also = {}};
   add_topic(decision.records, image, std::string(kOffsetsTopic), id,
             Plan{.partitions = std::move(*placed),
-                 .config = {{std::string(topic_config::kRetentionMs), "-1"},
-                            {std::string(topic_config::kRetentionBytes), "-1"},
+                 .config = {{std::string(topic_config::kCleanupPolicy), "compact"},
+                            {std::string(topic_config::kCompressionType), "producer"},
                             {std::string(topic_config::kSegmentBytes),
                              std::to_string(std::max<int32_t>(configured(kOffsetsTopicSegmentBytes), 1 << 20))}}});
   return decision;

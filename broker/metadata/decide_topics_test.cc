@@ -75,7 +75,12 @@ TEST(CreateTopics, what_cannot_be_is_refused_with_its_own_error) {
       {"no value", {.name = "t", .config = {{"retention.ms", std::nullopt}}}, Errc::invalid_config},
       {"unknown key", {.name = "t", .config = {{"retention.mss", "1"}}}, Errc::invalid_config},
       {"key twice", {.name = "t", .config = {{"flush.ms", "1"}, {"flush.ms", "1"}}}, Errc::invalid_config},
-      {"compaction", {.name = "t", .config = {{"cleanup.policy", "compact"}}}, Errc::invalid_config},
+      {"a policy that is none", {.name = "t", .config = {{"cleanup.policy", "compress"}}}, Errc::invalid_config},
+      {"no policy", {.name = "t", .config = {{"cleanup.policy", ""}}}, Errc::invalid_config},
+      {"lags that contradict each other",
+       {.name = "t", .config = {{"min.compaction.lag.ms", "10"}, {"max.compaction.lag.ms", "9"}}},
+       Errc::invalid_config},
+      {"more than all is dirty", {.name = "t", .config = {{"min.cleanable.dirty.ratio", "1.1"}}}, Errc::invalid_config},
       {"count and assignment",
        {.name = "t", .partitions = 1, .assignments = {{p(0), brokers({0})}}},
        Errc::invalid_argument},
@@ -109,8 +114,9 @@ TEST(CreateTopics, the_refusal_of_a_configuration_says_what_to_do) {
   const auto words = [&](const char* key, const char* value) {
     return TestCluster::words(cluster.create({.name = "t", .config = {{key, value}}}));
   };
-  EXPECT_EQ(words("cleanup.policy", "compact"),
-            "cleanup.policy can only be 'delete': log compaction is not available yet: invalid configuration");
+  EXPECT_EQ(words("compression.type", "zstd"),
+            "compression.type can only be 'producer': batches are stored as their producers compressed them: invalid "
+            "configuration");
   EXPECT_EQ(words("retenton.ms", "1"),
             "there is no topic configuration retenton.ms; did you mean retention.ms?: invalid configuration");
   EXPECT_EQ(words("remote.storage.enable", "true"),
@@ -201,7 +207,7 @@ TEST(Placement, fenced_brokers_get_nothing_and_single_partition_topics_spread) {
   EXPECT_EQ(leaders, (std::set<BrokerId>{BrokerId{0}, BrokerId{1}, BrokerId{2}}));
 }
 
-TEST(OffsetsTopic, is_made_as_configured_on_as_many_brokers_as_live_and_kept_for_ever) {
+TEST(OffsetsTopic, is_made_as_configured_on_as_many_brokers_as_live_and_is_compacted) {
   TestCluster cluster(1);
   cluster.static_config = {{"offsets.topic.num.partitions", "5"}};
   EXPECT_EQ(*cluster.run(decide_offsets_topic(cluster.image(), cluster.context())), 5);
@@ -209,7 +215,7 @@ TEST(OffsetsTopic, is_made_as_configured_on_as_many_brokers_as_live_and_kept_for
   ASSERT_NE(topic, nullptr);
   EXPECT_EQ(topic->partitions.front().replicas, brokers({0})) << "3 are configured, 1 lives";
   const ConfigValues effective = effective_topic_config(cluster.image(), topic->config, cluster.context().config);
-  EXPECT_EQ(topic_config_int(effective, topic_config::kRetentionMs), -1);
+  EXPECT_EQ(topic_config_text(effective, topic_config::kCleanupPolicy), "compact");
   EXPECT_EQ(topic_config_int(effective, topic_config::kSegmentBytes), 104857600);
 
   EXPECT_EQ(*cluster.run(decide_offsets_topic(cluster.image(), cluster.context())), 5);

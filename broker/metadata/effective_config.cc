@@ -82,6 +82,12 @@ int64_t topic_config_int(const ConfigValues& effective, std::string_view name) {
   return config_int(effective, key->key);
 }
 
+double topic_config_double(const ConfigValues& effective, std::string_view name) {
+  const TopicConfigKey* key = find_topic_config(name);
+  ENSURE(key != nullptr);
+  return config_double(effective, key->key);
+}
+
 const std::string& topic_config_text(const ConfigValues& effective, std::string_view name) {
   const auto found = effective.find(name);
   ENSURE(found != effective.end());

@@ -24,15 +24,17 @@ constexpr ConfigKey one_of(std::string_view name, ConfigType type, std::string_v
 // Sorted by name, as DescribeConfigs shows it.
 constexpr std::array kTable{
     TopicConfigKey{
-        .key = one_of(kCleanupPolicy, list, "delete", "compact,delete", "What happens to old segments: delete them."),
-        .synonyms = {{{"log.cleanup.policy"}}},
-        .only = "delete",
-        .why_only = "log compaction is not available yet"},
+        .key = one_of(kCleanupPolicy, list, "delete", "compact,delete",
+                      "What happens to old segments: delete them, keep the newest record of each key, or both."),
+        .synonyms = {{{"log.cleanup.policy"}}}},
     TopicConfigKey{.key = one_of(kCompressionType, string, "producer", "uncompressed,zstd,lz4,snappy,gzip,producer",
                                  "Codec of stored batches: producer keeps what the producer chose."),
                    .synonyms = {{{"compression.type"}}},
                    .only = "producer",
                    .why_only = "batches are stored as their producers compressed them"},
+    TopicConfigKey{.key = number(kDeleteRetentionMs, int64, "86400000", 0,
+                                 "How long a compacted topic keeps a record without a value, which deletes its key."),
+                   .synonyms = {{{"log.cleaner.delete.retention.ms"}}}},
     TopicConfigKey{.key = number(kFileDeleteDelayMs, int64, "60000", 0,
                                  "Time between taking a segment out of its log and deleting the file."),
                    .synonyms = {{{"log.segment.delete.delay.ms"}}}},
@@ -45,6 +47,9 @@ constexpr std::array kTable{
     TopicConfigKey{
         .key = number(kIndexIntervalBytes, int32, "4096", 0, "Bytes of log between two entries of its indexes."),
         .synonyms = {{{"log.index.interval.bytes"}}}},
+    TopicConfigKey{.key = number(kMaxCompactionLagMs, int64, kUnlimited, 1,
+                                 "Longest time that a record of a compacted topic waits for compaction."),
+                   .synonyms = {{{"log.cleaner.max.compaction.lag.ms"}}}},
     TopicConfigKey{.key = number(kMaxMessageBytes, int32, "1048588", 0, "Largest record batch that is accepted."),
                    .synonyms = {{{"message.max.bytes"}}}},
     TopicConfigKey{.key = number(kTimestampAfterMaxMs, int64, "3600000", 0,
@@ -56,6 +61,17 @@ constexpr std::array kTable{
     TopicConfigKey{.key = one_of(kTimestampType, string, "CreateTime", "CreateTime,LogAppendTime",
                                  "Whether a record's time is the producer's or that of its append."),
                    .synonyms = {{{"log.message.timestamp.type"}}}},
+    TopicConfigKey{.key = ConfigKey{.name = kMinCleanableDirtyRatio,
+                                    .type = float64,
+                                    .fallback = "0.5",
+                                    .min = 0,
+                                    .max = 1,
+                                    .dynamic = true,
+                                    .doc = "Share of a compacted log that is not compacted yet, above which it is."},
+                   .synonyms = {{{"log.cleaner.min.cleanable.ratio"}}}},
+    TopicConfigKey{.key = number(kMinCompactionLagMs, int64, "0", 0,
+                                 "Shortest time that a record stays in a compacted topic as it is."),
+                   .synonyms = {{{"log.cleaner.min.compaction.lag.ms"}}}},
     TopicConfigKey{.key = number(kMinInsyncReplicas, int32, "1", 1,
                                  "In-sync replicas without which a write with acks=all is refused."),
                    .synonyms = {{{"min.insync.replicas"}}}},
@@ -78,7 +94,6 @@ struct Unavailable {
   std::string_view name;
   std::string_view feature;
 };
-constexpr std::string_view kCompaction = "log compaction";
 constexpr std::string_view kTiering = "tiered storage";
 constexpr std::string_view kRecompression = "recompression by the broker";
 constexpr std::string_view kThrottling = "replication throttling";
@@ -86,16 +101,12 @@ constexpr std::array kUnavailable{
     Unavailable{"compression.gzip.level", kRecompression},
     Unavailable{"compression.lz4.level", kRecompression},
     Unavailable{"compression.zstd.level", kRecompression},
-    Unavailable{"delete.retention.ms", kCompaction},
     Unavailable{"errors.deadletterqueue.group.enable", "a dead-letter queue"},
     Unavailable{"follower.replication.throttled.replicas", kThrottling},
     Unavailable{"leader.replication.throttled.replicas", kThrottling},
     Unavailable{"local.retention.bytes", kTiering},
     Unavailable{"local.retention.ms", kTiering},
-    Unavailable{"max.compaction.lag.ms", kCompaction},
     Unavailable{"max.decompressed.message.bytes", "a limit of decompressed sizes per topic"},
-    Unavailable{"min.cleanable.dirty.ratio", kCompaction},
-    Unavailable{"min.compaction.lag.ms", kCompaction},
     Unavailable{"preallocate", "preallocation of segment files"},
     Unavailable{"remote.copy.lag.bytes", kTiering},
     Unavailable{"remote.copy.lag.ms", kTiering},
@@ -142,7 +153,19 @@ Result<std::string> normalize_topic_config(std::string_view name, std::string_vi
     return Error{Errc::invalid_config,
                  std::string(name) + " can only be '" + std::string(key->only) + "': " + std::string(key->why_only)};
   }
+  if (key->key.type == list && value.empty()) {
+    return Error{Errc::invalid_config, std::string(name) + " needs one of '" + std::string(key->key.valid) + "'"};
+  }
   return value;
+}
+
+Status check_topic_config(const ConfigValues& overrides) {
+  const int64_t min_lag = topic_config_int(overrides, kMinCompactionLagMs);
+  const int64_t max_lag = topic_config_int(overrides, kMaxCompactionLagMs);
+  if (min_lag <= max_lag) return ok();
+  return Error{Errc::invalid_config, std::string(kMinCompactionLagMs) + " (" + std::to_string(min_lag) +
+                                         ") is larger than " + std::string(kMaxCompactionLagMs) + " (" +
+                                         std::to_string(max_lag) + ")"};
 }
 
 }  // namespace millrace::metadata

@@ -17,14 +17,18 @@ namespace millrace::metadata {
 namespace topic_config {
 inline constexpr std::string_view kCleanupPolicy = "cleanup.policy";
 inline constexpr std::string_view kCompressionType = "compression.type";
+inline constexpr std::string_view kDeleteRetentionMs = "delete.retention.ms";
 inline constexpr std::string_view kFileDeleteDelayMs = "file.delete.delay.ms";
 inline constexpr std::string_view kFlushMessages = "flush.messages";
 inline constexpr std::string_view kFlushMs = "flush.ms";
 inline constexpr std::string_view kIndexIntervalBytes = "index.interval.bytes";
+inline constexpr std::string_view kMaxCompactionLagMs = "max.compaction.lag.ms";
 inline constexpr std::string_view kMaxMessageBytes = "max.message.bytes";
 inline constexpr std::string_view kTimestampAfterMaxMs = "message.timestamp.after.max.ms";
 inline constexpr std::string_view kTimestampBeforeMaxMs = "message.timestamp.before.max.ms";
 inline constexpr std::string_view kTimestampType = "message.timestamp.type";
+inline constexpr std::string_view kMinCleanableDirtyRatio = "min.cleanable.dirty.ratio";
+inline constexpr std::string_view kMinCompactionLagMs = "min.compaction.lag.ms";
 inline constexpr std::string_view kMinInsyncReplicas = "min.insync.replicas";
 inline constexpr std::string_view kRetentionBytes = "retention.bytes";
 inline constexpr std::string_view kRetentionMs = "retention.ms";
@@ -53,6 +57,8 @@ const TopicConfigKey* find_topic_config(std::string_view name);
 // The value in canonical form, or invalid_config: not a value of that key, a key of Kafka's that is not available
 // (says which feature is missing), or an unknown key (names the nearest one).
 Result<std::string> normalize_topic_config(std::string_view name, std::string_view text);
+// What holds of a topic's values together: invalid_config, naming those that contradict each other.
+Status check_topic_config(const ConfigValues& overrides);
 
 // Kafka's wire values of DescribeConfigs.
 enum class ConfigSource : int8_t {
@@ -89,10 +95,11 @@ struct BrokerConfigView {
 
 // Effective values of a topic's every key: topic override, then dynamic configuration of this broker, then dynamic
 // default of all brokers, then static configuration, then built in. Complete: each key of the table has a value; read
-// them with topic_config_int() and topic_config_text().
+// them with topic_config_int() and the like.
 ConfigValues effective_topic_config(const ClusterImage& image, const ConfigValues& overrides,
                                     const BrokerConfigView& broker);
 int64_t topic_config_int(const ConfigValues& effective, std::string_view name);
+double topic_config_double(const ConfigValues& effective, std::string_view name);
 const std::string& topic_config_text(const ConfigValues& effective, std::string_view name);
 
 // The same with sources and synonyms, for DescribeConfigs; in order of the table.

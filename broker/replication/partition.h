@@ -44,6 +44,7 @@ struct PartitionOffsets {
   Offset last_stable;
   Offset log_end;
   Offset flushed;
+  Offset cleaned_to;  // compacted below it
 };
 
 // An append, and what its acknowledgement waits for.
@@ -139,6 +140,11 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   // By PartitionManager's background work. The files named may be removed after file.delete.delay.ms.
   Result<storage::Log::RetentionWork> enforce_retention();
   int64_t file_delete_delay_ms() const;
+  Result<std::optional<storage::CleaningPlan>> plan_cleaning();
+  // Puts a cleaned segment in place, durably; waits for the disk without the mutex.
+  Result<storage::Log::RetentionWork> swap_cleaned(io::FileSystem& fs, const storage::CleaningPlan& plan,
+                                                   const storage::CleanedSegment& cleaned);
+  void end_cleaning(const storage::CleaningPlan& plan, Offset cleaned_to);
 
   // Ends all use: every later call answers unknown_topic_or_partition. close_cleanly() first makes the next open() scan
   // nothing (the caller has flushed); abandon() is for deletion.

@@ -29,6 +29,11 @@ PartitionConfig partition_config(const metadata::ClusterImage& image, const meta
   config.log.timestamp_before_ms_max = int64(keys::kTimestampBeforeMaxMs);
   config.log.timestamp_after_ms_max = int64(keys::kTimestampAfterMaxMs);
   config.log.delete_old = std::find(policies.begin(), policies.end(), "delete") != policies.end();
+  config.log.compact = std::find(policies.begin(), policies.end(), "compact") != policies.end();
+  config.log.min_dirty_ratio = metadata::topic_config_double(values, keys::kMinCleanableDirtyRatio);
+  config.log.compaction_lag_ms_min = int64(keys::kMinCompactionLagMs);
+  config.log.compaction_lag_ms_max = int64(keys::kMaxCompactionLagMs);
+  config.log.delete_retention_ms = int64(keys::kDeleteRetentionMs);
   return config;
 }
 

@@ -9,6 +9,7 @@
 #include "broker/base/result.h"
 #include "broker/io/event_loop.h"
 #include "broker/io/file_system.h"
+#include "broker/io/random.h"
 #include "broker/metadata/cluster_image.h"
 #include "broker/metadata/topic_config.h"
 #include "broker/replication/partition.h"
@@ -21,7 +22,8 @@ namespace millrace::replication {
 struct PartitionManagerOptions {
   io::FileSystem* fs = nullptr;
   Clock* clock = nullptr;
-  io::EventLoop* background = nullptr;  // runs retention, deletion and checkpoints; a loop of its own, for it does I/O
+  io::EventLoop* background = nullptr;  // runs retention, compaction, deletion and checkpoints; does I/O
+  io::Random* random = nullptr;         // keys of the hash that compaction tells keys apart by
   storage::LogDir* dir = nullptr;
   storage::Flusher* flusher = nullptr;
   storage::FileCache* files = nullptr;
@@ -50,7 +52,7 @@ class PartitionManager {
   // is absent from find() and is tried again at the next image; it is logged.
   void apply(metadata::ImagePointer image);
 
-  // Begins retention, checkpoints and removal of deleted logs on the background loop.
+  // Begins retention, compaction, checkpoints and removal of deleted logs on the background loop.
   void start();
   // Stops background work, flushes everything, leaves the marker of a clean stop. The background loop runs nothing of
   // ours any more (it has been stopped, or this is its thread). Appends answer unknown_topic_or_partition from here on.

@@ -24,6 +24,7 @@ void PartitionManager::start() {
     state->schedule_retention();
     state->schedule_recovery_checkpoint();
     state->schedule_log_start_checkpoint();
+    state->schedule_cleaning();
   });
 }
 
@@ -92,6 +93,7 @@ void PartitionManager::State::remove_left_over() {
 void PartitionManager::State::write_checkpoints() {
   write_recovery_points();
   write_log_starts();
+  write_cleaner_offsets();
 }
 
 void PartitionManager::State::write_recovery_points() {

@@ -36,6 +36,7 @@ Result<std::unique_ptr<PartitionManager>> PartitionManager::open(PartitionManage
   TRY(state->set_strays_aside());
   TRY_ASSIGN(const storage::OffsetCheckpoint recovery_points, dir.read_recovery_points());
   TRY_ASSIGN(const storage::OffsetCheckpoint log_starts, dir.read_log_starts());
+  TRY_ASSIGN(const storage::OffsetCheckpoint cleaner_offsets, dir.read_cleaner_offsets());
   const auto offset_of = [](const storage::OffsetCheckpoint& offsets, const TopicPartition& id) {
     const auto at = offsets.find({id.topic, id.partition});
     return at == offsets.end() ? Offset{0} : at->second;
@@ -53,7 +54,8 @@ Result<std::unique_ptr<PartitionManager>> PartitionManager::open(PartitionManage
                           .state = topic->partitions[i],
                           .clean = dir.was_clean(),
                           .recovery_point = offset_of(recovery_points, id),
-                          .log_start = offset_of(log_starts, id)});
+                          .log_start = offset_of(log_starts, id),
+                          .cleaned_to = offset_of(cleaner_offsets, id)});
     }
   }
   const size_t count = openings.size();
@@ -126,6 +128,7 @@ Result<std::shared_ptr<Partition>> PartitionManager::State::open_one(const Openi
          .clean_shutdown = opening.clean && !fresh,
          .recovery_point = fresh ? Offset{0} : opening.recovery_point,
          .log_start = fresh ? Offset{0} : opening.log_start,
+         .cleaned_to = fresh ? Offset{0} : opening.cleaned_to,
          .files = options.files,
          .metrics = options.metrics,
          .producer_id_expiration_ms = config_int(*options.config.static_values, storage::kProducerIdExpirationMs),

@@ -12,6 +12,7 @@
 #include "broker/base/mutex.h"
 #include "broker/replication/partition_manager.h"
 #include "broker/replication/partition_table.h"
+#include "broker/storage/log_cleaner.h"
 
 namespace millrace::replication {
 
@@ -28,6 +29,14 @@ struct Opening {
   bool clean = false;
   Offset recovery_point{0};
   Offset log_start{0};
+  Offset cleaned_to{0};
+};
+
+// The pass of compaction that is under way.
+struct Cleaning {
+  std::shared_ptr<Partition> partition;
+  std::unique_ptr<storage::LogCleaner> cleaner;
+  uint64_t paid_bytes = 0;  // of its work, that the rate has been kept for
 };
 
 // What PartitionManager is made of. apply()'s thread and the background loop both work on it: what is not marked
@@ -58,9 +67,10 @@ struct PartitionManager::State {
   void remove_partition(const std::shared_ptr<Partition>& partition);
 
   // partition_manager_background.cc
-  void write_checkpoints();  // both; any thread
+  void write_checkpoints();  // all; any thread
   void write_recovery_points() EXCLUDES(checkpoint_mutex);
   void write_log_starts() EXCLUDES(checkpoint_mutex);
+  void write_cleaner_offsets() EXCLUDES(checkpoint_mutex);
   void remove_later(std::vector<std::string> paths, int64_t delay_ms);  // any thread
   // On the background loop.
   void schedule_retention();
@@ -68,6 +78,15 @@ struct PartitionManager::State {
   void schedule_log_start_checkpoint();
   void enforce_retention();
   void remove_left_over();
+
+  // partition_manager_cleaning.cc, on the background loop
+  void schedule_cleaning();
+  void begin_cleaning();
+  void clean_some();
+  Status step_cleaning(bool& done);
+  void end_cleaning(const Status& outcome);
+  std::optional<Cleaning> cleaning;
+  std::set<std::pair<Uuid, PartitionIndex>> uncleanable;  // compaction failed; not tried again before a restart
 };
 
 // Runs `work` for each index below `count` on up to `threads` threads and returns when all are done.

@@ -22,7 +22,8 @@ PartitionOffsets Partition::offsets_locked() const {
           .high_watermark = high_watermark_,
           .last_stable = read_limit(Isolation::read_committed),
           .log_end = log_->log_end(),
-          .flushed = log_->flushed_offset()};
+          .flushed = log_->flushed_offset(),
+          .cleaned_to = log_->cleaned_to()};
 }
 
 // Without transactions every record below the high watermark is stable.

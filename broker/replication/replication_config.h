@@ -31,7 +31,32 @@ inline constexpr ConfigKey kLogStartCheckpointIntervalMs{
     .max = INT32_MAX,
     .doc = "How often the start offsets of logs are written down."};
 
-inline constexpr std::array kReplicationConfig{kRetentionCheckIntervalMs, kRecoveryCheckpointIntervalMs,
-                                               kLogStartCheckpointIntervalMs};
+inline constexpr ConfigKey kCleanerEnable{
+    .name = "log.cleaner.enable",
+    .type = ConfigType::boolean,
+    .fallback = "true",
+    .doc = "Whether topics with cleanup.policy=compact, and with them __consumer_offsets, are compacted."};
+inline constexpr ConfigKey kCleanerBackoffMs{.name = "log.cleaner.backoff.ms",
+                                             .type = ConfigType::int64,
+                                             .fallback = "15000",
+                                             .min = 1,
+                                             .doc =
+                                                 "How long after there was nothing to compact logs are looked at "
+                                                 "again."};
+inline constexpr ConfigKey kCleanerDedupeBufferSize{
+    .name = "log.cleaner.dedupe.buffer.size",
+    .type = ConfigType::int64,
+    .fallback = "134217728",
+    .min = 1 << 20,
+    .doc = "Memory for the keys of one pass of compaction; it takes what its keys need, 30 bytes each, up to this."};
+inline constexpr ConfigKey kCleanerIoBytesPerSecond{.name = "log.cleaner.io.max.bytes.per.second",
+                                                    .type = ConfigType::float64,
+                                                    .fallback = "1.7976931348623157E308",
+                                                    .min = 1,
+                                                    .doc = "Compaction reads and writes no faster than this."};
+
+inline constexpr std::array kReplicationConfig{
+    kRetentionCheckIntervalMs, kRecoveryCheckpointIntervalMs, kLogStartCheckpointIntervalMs, kCleanerEnable,
+    kCleanerBackoffMs,         kCleanerDedupeBufferSize,      kCleanerIoBytesPerSecond};
 
 }  // namespace millrace::replication

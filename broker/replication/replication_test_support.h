@@ -19,6 +19,7 @@ namespace millrace::replication::testing {
 
 struct BatchSpec {
   std::vector<std::string> values;
+  std::vector<std::string> keys = {};  // of each; none: null keys
   Timestamp first_timestamp = io::sim::SimClock::kStartWallMs;
   ProducerId producer = kNoProducerId;
   ProducerEpoch producer_epoch = kNoProducerEpoch;
@@ -26,7 +27,7 @@ struct BatchSpec {
   int16_t attributes = 0;
 };
 
-// An uncompressed record batch as a producer sends it: null keys, timestamps one millisecond apart.
+// An uncompressed record batch as a producer sends it: timestamps one millisecond apart.
 inline Bytes make_batch(const BatchSpec& spec) {
   std::vector<std::byte> out(61);
   const auto put = [&out](int64_t value) {
@@ -39,7 +40,11 @@ inline Bytes make_batch(const BatchSpec& spec) {
     out.push_back(std::byte{0});
     put(static_cast<int64_t>(i));
     put(static_cast<int64_t>(i));
-    put(-1);
+    put(i < spec.keys.size() ? static_cast<int64_t>(spec.keys[i].size()) : -1);
+    if (i < spec.keys.size()) {
+      const BytesView key = as_bytes(spec.keys[i]);
+      out.insert(out.end(), key.begin(), key.end());
+    }
     put(static_cast<int64_t>(spec.values[i].size()));
     const BytesView value = as_bytes(spec.values[i]);
     out.insert(out.end(), value.begin(), value.end());
@@ -102,7 +107,7 @@ inline std::vector<std::string> values_of(const Bytes& batches) {
       ++at;
       varint();
       varint();
-      varint();
+      if (const int64_t key = varint(); key > 0) at += key;
       const auto size = static_cast<size_t>(varint());
       values.emplace_back(as_text({at, size}));
       at += size;

@@ -81,6 +81,7 @@ Result<CheckedBatch> check_client_batch(Bytes batch, const LogConfig& config, Ti
     return Error{Errc::corrupt, "batch checksum"};
   TRY(check_structure(header));
   TRY_ASSIGN(const RecordFacts facts, walk_batch(header, batch));
+  if (config.compact && facts.keyless != 0) return refused("a compacted topic takes no record without a key");
   TRY(check_times(facts, config, now_ms));
 
   const bool by_log_time = config.timestamp_type == TimestampType::log_append_time;

@@ -14,6 +14,8 @@
 #include "broker/base/strong_id.h"
 #include "broker/base/uuid.h"
 #include "broker/io/file_system.h"
+#include "broker/storage/cleaning_plan.h"
+#include "broker/storage/flush_plan.h"
 #include "broker/storage/log_config.h"
 
 namespace millrace::storage {
@@ -60,26 +62,6 @@ struct EpochEndOffset {
   Offset end_offset = kNoOffset;
 };
 
-// What a flush has to do outside the partition's mutex; see Log::begin_flush.
-struct FlushPlan {
-  struct SmallFile {
-    std::string path;
-    std::string content;
-  };
-  std::vector<std::shared_ptr<io::File>> files;  // data before indexes
-  std::vector<SmallFile> small_files;            // written whole: checkpoints that must keep up with the data
-  std::vector<std::string> directories;          // that gained or lost names
-  Offset up_to;                                  // records below it are durable once all of it succeeded
-  std::optional<Error> failure;                  // the files could not even be opened
-  TimePoint began;                               // when begin_flush() made it
-  // For end_flush(): the truncations, changes of names and of epochs, and the sealed segments that it covers.
-  uint64_t generation = 0;
-  uint64_t names = 0;
-  uint64_t epochs = 0;
-  std::vector<Offset> sealed;
-  bool empty() const { return files.empty() && small_files.empty() && directories.empty() && !failure; }
-};
-
 // A batch that is good to append, whatever the log holds; see check_client_batch().
 struct CheckedBatch {
   Bytes bytes;
@@ -98,6 +80,7 @@ struct LogOptions {
       false;                 // the node stopped cleanly: indexes and producer snapshots are trusted, nothing is scanned
   Offset recovery_point{0};  // records below it were flushed: scanning starts at the segment that holds it
   Offset log_start{0};       // from the log-start checkpoint
+  Offset cleaned_to{0};      // from the cleaner's
   FileCache* files = nullptr;         // shared by the logs of a broker; null: a small one of its own
   StorageMetrics* metrics = nullptr;  // shared; null: not counted
   int64_t producer_id_expiration_ms = 86'400'000;
@@ -172,8 +155,21 @@ class Log {
   Result<RetentionWork> advance_log_start(Offset to);  // DeleteRecords, and followers of a leader that did
   // The next append goes into a new segment, if there are records in this one.
   Status begin_segment();
-  // Drops [to, end), durably before it returns. The caller then writes the recovery-point checkpoint (flushed_offset()
-  // may have gone back) before it appends anything that it wants recovered after a power loss.
+
+  // Compaction by a LogCleaner, which needs no mutex. What there is to do below `below` (the high watermark), if
+  // anything. A cleaned segment becomes the truth in commit_cleaned(); the caller flushes the directory without the
+  // mutex (or reports why it could not) and install_cleaned() puts it in the place of its sources. conflict: the log
+  // changed meanwhile, nothing happened.
+  Result<std::optional<CleaningPlan>> plan_cleaning(Offset below);
+  Status commit_cleaned(const CleaningPlan& plan, const CleanedSegment& cleaned);
+  void fail_cleaned(const Error& why);
+  Result<RetentionWork> install_cleaned(const CleaningPlan& plan, const CleanedSegment& cleaned);
+  void end_cleaning(const CleaningPlan& plan, Offset cleaned_to);  // all of it is in place
+  Offset cleaned_to() const;
+
+  // Drops [to, end), durably before it returns. The caller then writes the recovery-point checkpoint and the cleaner's
+  // (flushed_offset() and cleaned_to() may have gone back) before it appends what it wants recovered after a power
+  // loss.
   Status truncate_to(Offset to);
   // Drops everything and goes on at `at`: a follower whose leader no longer has what would come next.
   Status start_over(Offset at);

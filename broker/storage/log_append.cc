@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "broker/base/crc32c.h"
 #include "broker/base/logger.h"
+#include "broker/storage/batch_filter.h"
 #include "broker/storage/log_state.h"
 
 namespace millrace::storage {
@@ -28,7 +30,7 @@ Status Log::State::roll_if_due(size_t bytes, Offset last_offset, Timestamp max_t
                             ? max_timestamp - segment.first_timestamp()
                             : options.clock->wall_ms() - segment.created_ms();
   TRY_ASSIGN(const bool index_full, segment.indexes_full());
-  if (!full && !offsets_run_out && !index_full && age <= config.segment_ms_max) return ok();
+  if (!full && !offsets_run_out && !index_full && age <= config.roll_ms()) return ok();
   return roll();
 }
 
@@ -144,9 +146,26 @@ Result<AppendInfo> Log::append_as_leader(CheckedBatch batch, LeaderEpoch epoch) 
       .flush_before_ack = state.end().value() - state.flushing.value() >= state.options.config.flush_messages};
 }
 
+// A leader that compacted meanwhile may answer a fetch with a batch without records that begins earlier: the part of it
+// that is here already is cut off.
+void Log::State::trim_bridge(Bytes& batches) {
+  if (batches.size() < protocol::kBatchHeaderBytes) return;
+  const protocol::BatchHeader header = protocol::BatchHeader::decode(batches.data());
+  const bool overlaps = header.is_plausible() && header.record_count == 0 && header.producer_id == kNoProducerId &&
+                        header.total_bytes() == protocol::kBatchHeaderBytes && header.base_offset < end() &&
+                        header.last_offset() >= end();
+  if (!overlaps ||
+      crc32c(batches.view().first(protocol::kBatchHeaderBytes).subspan(protocol::kAttributesAt)) != header.crc) {
+    return;
+  }
+  const Bytes trimmed = make_empty_batch(end(), header.last_offset(), header.leader_epoch);
+  std::memcpy(batches.mutable_data(), trimmed.data(), trimmed.size());
+}
+
 Result<AppendInfo> Log::append_as_follower(Bytes batches) {
   State& state = *state_;
   if (state.offline) return state.offline_error();
+  state.trim_bridge(batches);
   // Everything is checked before anything is written.
   std::vector<protocol::BatchHeader> headers;
   Offset expected = state.end();

@@ -1,4 +1,5 @@
 // log_bench [DIRECTORY]: what appends, reads and checks of a log cost on this machine, to be compared over time.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -11,6 +12,7 @@
 #include "broker/storage/batch_records.h"
 #include "broker/storage/file_cache.h"
 #include "broker/storage/log.h"
+#include "broker/storage/log_cleaner.h"
 #include "broker/storage/storage_metrics.h"
 
 namespace {
@@ -132,6 +134,59 @@ Result<double> resident_bytes(io::FileSystem& fs) {
   return std::strtod(text.c_str() + text.find(' '), nullptr) * kPageBytes;
 }
 
+// One pass of compaction over a log whose keys come about ten times each.
+Status bench_cleaning(io::FileSystem& fs, const std::string& directory, Clock& clock, size_t record_bytes,
+                      protocol::Codec codec) {
+  constexpr size_t kLogBytes = 256u << 20;
+  constexpr size_t kRecordsPerBatch = 50;
+  TRY(fs.remove_all(directory));
+  TRY_ASSIGN(const auto log, storage::Log::open(fs, {.directory = directory,
+                                                     .topic = "bench",
+                                                     .partition = PartitionIndex(0),
+                                                     .topic_id = {},
+                                                     .config = {.segment_bytes_max = 32 << 20, .compact = true},
+                                                     .clock = &clock}));
+  const size_t records = kLogBytes / (record_bytes + 20);
+  uint64_t random = 88172645463325252;
+  for (size_t i = 0; i < records; i += kRecordsPerBatch) {
+    protocol::RecordBatchBuilder builder(codec);
+    for (size_t j = 0; j < kRecordsPerBatch; ++j) {
+      random ^= random << 13;
+      random ^= random >> 7;
+      random ^= random << 17;
+      const std::string key = "key-" + std::to_string(random % (records / 10));
+      std::string value(record_bytes, 'x');
+      for (size_t k = 0; k < value.size(); ++k) value[k] = static_cast<char>('a' + (random >> (k % 50)) % 26);
+      builder.add(clock.wall_ms(), as_bytes(key), as_bytes(value));
+    }
+    TRY(log->append_as_leader(builder.build(), LeaderEpoch(0)));
+  }
+  const storage::FlushPlan flush = log->begin_flush();
+  log->end_flush(flush, storage::run_flush(fs, flush));
+  const uint64_t before = log->size_bytes();
+  TRY_ASSIGN(auto plan, log->plan_cleaning(log->log_end()));
+  TRY_ASSIGN(const double resident, resident_bytes(fs));
+  const Stopwatch watch(clock);
+  double resident_most = resident;
+  storage::LogCleaner cleaner(fs, *std::move(plan), {.hash_key = {1, 2}});
+  for (auto step = storage::LogCleaner::Step::more; step != storage::LogCleaner::Step::done;) {
+    TRY_ASSIGN(step, cleaner.step(512 * 1024));
+    TRY_ASSIGN(const double now, resident_bytes(fs));
+    resident_most = std::max(resident_most, now);
+    if (step != storage::LogCleaner::Step::swap) continue;
+    TRY(log->commit_cleaned(cleaner.plan(), cleaner.cleaned()));
+    TRY(fs.flush_directory(directory));
+    TRY(log->install_cleaned(cleaner.plan(), cleaner.cleaned()));
+  }
+  const std::string what = "compaction, " + std::string(protocol::name(codec));
+  print(what.c_str(), record_bytes, records, static_cast<double>(cleaner.work().bytes_read), watch);
+  std::printf("  %.1f MB became %.1f MB; %zu keys in %.1f MB of map; %.1f MB more in memory at most\n",
+              static_cast<double>(before) / 1e6, static_cast<double>(log->size_bytes()) / 1e6,
+              cleaner.work().map_entries, static_cast<double>(cleaner.work().map_bytes) / 1e6,
+              (resident_most - resident) / 1e6);
+  return fs.remove_all(directory);
+}
+
 // What partitions cost that nobody uses, after a clean stop and start.
 Status bench_idle(io::FileSystem& fs, const std::string& directory, Clock& clock) {
   constexpr size_t kLogs = 10'000;
@@ -176,6 +231,11 @@ Status run(const std::string& directory) {
   io::posix::RealClock clock;
   for (const size_t size : {size_t{100}, size_t{1} << 10, size_t{16} << 10, size_t{1} << 20}) {
     TRY(bench_appends(fs, directory, clock, size));
+  }
+  for (const size_t size : {size_t{100}, size_t{1000}}) {
+    for (const auto codec : {protocol::Codec::none, protocol::Codec::lz4, protocol::Codec::zstd}) {
+      TRY(bench_cleaning(fs, directory, clock, size, codec));
+    }
   }
   TRY(bench_checks(clock));
   TRY(fs.remove_all(directory));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "broker/base/clock.h"
@@ -25,6 +26,14 @@ struct LogConfig {
   int64_t timestamp_before_ms_max = INT64_MAX;                // message.timestamp.before.max.ms
   int64_t timestamp_after_ms_max = 3'600'000;                 // message.timestamp.after.max.ms
   bool delete_old = true;                                     // cleanup.policy holds "delete"
+  bool compact = false;                                       // cleanup.policy holds "compact": records need keys
+  double min_dirty_ratio = 0.5;                               // min.cleanable.dirty.ratio
+  int64_t compaction_lag_ms_min = 0;                          // min.compaction.lag.ms
+  int64_t compaction_lag_ms_max = INT64_MAX;                  // max.compaction.lag.ms
+  int64_t delete_retention_ms = 86'400'000;                   // delete.retention.ms
+
+  // Age at which a segment is rolled: nothing is compacted before its segment is sealed.
+  int64_t roll_ms() const { return compact ? std::min(segment_ms_max, compaction_lag_ms_max) : segment_ms_max; }
 };
 
 }  // namespace millrace::storage

@@ -53,22 +53,15 @@ Status Log::State::create_or_check_directory() {
   return write_small_file(fs, path, format_metadata(options.topic_id));
 }
 
-// What an interrupted deletion or compaction left: *.deleted and *.cleaned go; a *.swap is complete and takes the place
-// of the file it was made for, unless that one is there still.
+// What an interrupted deletion or compaction left: what is whole takes its place, the rest goes.
 Status Log::State::remove_leftovers(const std::vector<io::DirectoryEntry>& entries) {
-  const auto present = [&](std::string_view name) {
-    return std::any_of(entries.begin(), entries.end(), [&](const auto& entry) { return entry.name == name; });
-  };
+  TRY(finish_swaps(entries));
   for (const io::DirectoryEntry& entry : entries) {
-    if (entry.is_directory) continue;
     const std::string_view name = entry.name;
-    const std::string path = io::join_path(options.directory, name);
-    if (name.ends_with(kDeletedSuffix) || name.ends_with(kCleanedSuffix) || name.ends_with(".tmp")) {
-      TRY(fs.remove(path));
-      ++names;
-    } else if (name.ends_with(kSwapSuffix)) {
-      const std::string_view target = name.substr(0, name.size() - kSwapSuffix.size());
-      TRY(present(target) ? fs.remove(path) : fs.rename(path, io::join_path(options.directory, target)));
+    if (entry.is_directory || parse_segment_name(name, kSwapLogSuffix)) continue;
+    if (name.ends_with(kDeletedSuffix) || name.ends_with(kCleanedSuffix) || name.ends_with(kSwapSuffix) ||
+        name.ends_with(".tmp")) {
+      TRY(fs.remove(io::join_path(options.directory, name)));
       ++names;
     }
   }

@@ -52,6 +52,7 @@ Status Log::State::open_segments(std::vector<Offset> bases) {
   }
   if (epochs.truncate_end(end())) ++epochs_changes;
   if (epochs.truncate_start(log_start)) ++epochs_changes;
+  if (options.cleaned_to <= end()) cleaned_to = options.cleaned_to;  // or else it is of another log
   return load_producers(complete);
 }
 
@@ -117,7 +118,7 @@ Status Log::State::start_over_at(Offset offset) {
     ++names;
     TRY(segments.back()->create_file());
   }
-  log_start = flushed = flushing = offset;
+  log_start = flushed = flushing = cleaned_to = offset;
   if (epochs.truncate_end(offset)) ++epochs_changes;
   producers.clear();
   return ok();

@@ -39,10 +39,14 @@ Result<Log::RetentionWork> Log::enforce_retention(Offset below) {
   }
   state.end_at_last_retention = state.end();
 
-  const auto is_expired = [&](Segment& segment) -> Result<bool> {
+  const auto is_expired = [&](size_t index) -> Result<bool> {
     if (!config.delete_old || config.retention_ms < 0) return false;
-    TRY_ASSIGN(const Timestamp newest, segment.max_timestamp());
-    return now - (newest == kNoTimestamp ? segment.created_ms() : newest) > config.retention_ms;
+    // One without times, as compaction may leave, is older than those behind it.
+    for (size_t i = index; i < state.segments.size(); ++i) {
+      TRY_ASSIGN(const Timestamp newest, state.segments[i]->max_timestamp());
+      if (newest != kNoTimestamp) return now - newest > config.retention_ms;
+    }
+    return now - state.segments[index]->created_ms() > config.retention_ms;
   };
   uint64_t size = size_bytes();
   size_t remove = 0;
@@ -50,7 +54,7 @@ Result<Log::RetentionWork> Log::enforce_retention(Offset below) {
     Segment& segment = *state.segments[remove];
     const bool is_active = remove + 1 == state.segments.size();
     if (segment.is_empty() || segment.end() > below) break;
-    TRY_ASSIGN(const bool expired, is_expired(segment));
+    TRY_ASSIGN(const bool expired, is_expired(remove));
     const bool over_size = config.delete_old && config.retention_bytes >= 0 && !is_active &&
                            size - segment.size() >= static_cast<uint64_t>(config.retention_bytes);
     const bool before_start = !is_active && segment.end() <= state.log_start;
@@ -63,10 +67,11 @@ Result<Log::RetentionWork> Log::enforce_retention(Offset below) {
   } else if (!state.active().is_empty() &&
              now - (state.active().first_timestamp() >= 0 ? state.active().first_timestamp()
                                                           : state.active().created_ms()) >
-                 config.segment_ms_max) {
+                 config.roll_ms()) {
     TRY(state.roll());
   }
   if (remove != 0) {
+    TRY(state.cancel_swap());
     TRY(state.remove_front(remove, work));
     state.forget_positions();
   }
@@ -81,6 +86,7 @@ Result<Log::RetentionWork> Log::advance_log_start(Offset to) {
     return Error{Errc::offset_out_of_range, state.name() + " ends at " + std::to_string(state.end().value())};
   }
   if (to <= state.log_start) return work;
+  TRY(state.cancel_swap());
   state.log_start = to;
   const size_t holder = state.segment_of(to);
   TRY(state.remove_front(holder, work));
@@ -103,6 +109,7 @@ Status Log::truncate_to(Offset to) {
   // From the end: whatever survives a power loss is a log without gaps.
   const size_t last = state.segment_of(to);
   const Status outcome = [&]() -> Status {
+    TRY(state.cancel_swap());
     TRY(state.drop_segments_from(last + 1));
     TRY(state.active().truncate_to(to));
     // The batch that held the log start went whole: nothing readable is left, and the start does not go back.
@@ -121,6 +128,7 @@ Status Log::truncate_to(Offset to) {
   }
   state.metrics.truncated_bytes.add(size_before - size_bytes());
   state.flushed = std::min(state.flushed, state.end());
+  state.cleaned_to = std::min(state.cleaned_to, state.end());
   state.flushing = state.flushed;
   // The five batches remembered of a producer may reach back beyond what was cut, so they stay as they are.
   state.producers.truncate_end(state.end());
@@ -139,7 +147,8 @@ Status Log::start_over(Offset at) {
   if (state.offline) return state.offline_error();
   ++state.generation;
   state.forget_positions();
-  const Status outcome = state.start_over_at(at);
+  Status outcome = state.cancel_swap();
+  if (outcome) outcome = state.start_over_at(at);
   if (!outcome) state.offline = true;
   return outcome;
 }

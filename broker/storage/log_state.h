@@ -2,6 +2,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,8 @@ struct Log::State {
   Offset flushing{0};           // what the flushes under way cover
   TimePoint unflushed_since{};  // when the oldest record beyond `flushing` came
   Offset end_at_last_retention{0};
+  Offset cleaned_to{0};            // below it compaction left one record of each key
+  std::optional<Offset> swapping;  // base of a compacted segment that is whole and not yet in place (*.log.swap)
 
   const std::string& name() const { return options.directory; }
   Segment& active() { return *segments.back(); }
@@ -98,6 +101,7 @@ struct Log::State {
   Status write_run(BytesView batches);
   void added(const protocol::BatchHeader& header, Timestamp now_ms);
   void assign_epoch(LeaderEpoch epoch, Offset start);
+  void trim_bridge(Bytes& batches);
 
   // log_read.cc
   struct Start {
@@ -111,6 +115,11 @@ struct Log::State {
   // log_time.cc
   Result<std::optional<TimestampOffset>> record_in(Segment& segment, const Segment::Location& location, Timestamp time,
                                                    Offset from, Offset below);
+
+  // log_cleaning.cc
+  std::optional<size_t> find_sources(const CleaningPlan& plan, const CleanedSegment& cleaned) const;
+  Status cancel_swap();
+  Status finish_swaps(const std::vector<io::DirectoryEntry>& entries);
 
   // log_retention.cc
   Status remove_front(size_t count, RetentionWork& work);

@@ -34,7 +34,7 @@ class LogTest : public testing::Test {
     log_.reset();
     std::destroy_at(&disk_);
     std::construct_at(&disk_, seed);
-    recovery_point_ = log_start_ = Offset(0);
+    recovery_point_ = log_start_ = cleaned_to_ = Offset(0);
   }
   Log& open(bool clean = false) {
     log_.reset();
@@ -54,6 +54,7 @@ class LogTest : public testing::Test {
             .clean_shutdown = clean,
             .recovery_point = recovery_point_,
             .log_start = log_start_,
+            .cleaned_to = cleaned_to_,
             .metrics = &metrics_};
   }
   // The process is killed; what it wrote stays in the page cache.
@@ -127,6 +128,7 @@ class LogTest : public testing::Test {
   Uuid topic_id_ = Uuid::from_random(1, 2);
   Offset recovery_point_{0};
   Offset log_start_{0};
+  Offset cleaned_to_{0};
   StorageMetrics metrics_;
   std::unique_ptr<Log> log_;
 };

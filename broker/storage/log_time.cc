@@ -59,7 +59,7 @@ Result<std::optional<TimestampOffset>> Log::find_max_timestamp(Offset below) {
       // Not all of it counts: the largest of those batches that do.
       time = kNoTimestamp;
       TRY(segment.for_each_header(from, [&](const protocol::BatchHeader& header) {
-        if (header.next_offset() <= below) time = std::max(time, header.max_timestamp);
+        if (header.record_count != 0 && header.next_offset() <= below) time = std::max(time, header.max_timestamp);
       }));
       if (time == kNoTimestamp || (newest && time < newest->timestamp)) continue;
     }

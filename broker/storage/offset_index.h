@@ -15,8 +15,10 @@ class OffsetIndex : public IndexFile {
     uint64_t position = 0;
   };
 
-  OffsetIndex(const SegmentPlace& place, Offset base)
-      : IndexFile(place, base, kOffsetIndexSuffix, kEntryBytes), base_(base) {}
+  OffsetIndex(const SegmentPlace& place, Offset base, SegmentStage stage = SegmentStage::live)
+      : IndexFile(place, base, stage == SegmentStage::live ? kOffsetIndexSuffix : kCleanedOffsetIndexSuffix,
+                  kEntryBytes),
+        base_(base) {}
 
   Status append(Offset last_offset, uint64_t position);
   // The last entry whose batch ends at or before `offset`; nothing: start at the beginning of the file.
@@ -43,8 +45,9 @@ class TimeIndex : public IndexFile {
     Offset offset;  // everything before that offset's batch is older
   };
 
-  TimeIndex(const SegmentPlace& place, Offset base)
-      : IndexFile(place, base, kTimeIndexSuffix, kEntryBytes), base_(base) {}
+  TimeIndex(const SegmentPlace& place, Offset base, SegmentStage stage = SegmentStage::live)
+      : IndexFile(place, base, stage == SegmentStage::live ? kTimeIndexSuffix : kCleanedTimeIndexSuffix, kEntryBytes),
+        base_(base) {}
 
   // Ignored unless later than the last entry.
   Status append(Timestamp timestamp, Offset offset);

@@ -101,6 +101,15 @@ void ProducerState::limit(size_t producers_max) {
   for (size_t i = 0; i < excess; ++i) producers_.erase(silent[i].second);
 }
 
+std::vector<Offset> ProducerState::batch_ends() const {
+  std::vector<Offset> ends;
+  for (const auto& [id, producer] : producers_) {
+    for (size_t i = 0; i < producer.count; ++i) ends.push_back(producer.batches[i].last_offset);
+  }
+  std::sort(ends.begin(), ends.end());
+  return ends;
+}
+
 void ProducerState::truncate_end(Offset end) {
   for (auto& [id, producer] : producers_) {
     while (producer.count > 0 && producer.newest().last_offset >= end) --producer.count;

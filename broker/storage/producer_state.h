@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "broker/base/bytes.h"
 #include "broker/base/result.h"
@@ -42,6 +43,7 @@ class ProducerState {
   void truncate_end(Offset end);  // forgets batches at `end` and behind it
   void clear() { producers_.clear(); }
   size_t size() const { return producers_.size(); }
+  std::vector<Offset> batch_ends() const;  // last offsets of all batches that are remembered, ascending
 
   // Kafka's producer snapshot, version 1; a producer takes one entry for each batch remembered, the newest last (Kafka
   // reads that as the newest alone). All in big-endian: int16 version, uint32 CRC-32C of what follows, int32 number of

@@ -37,9 +37,10 @@ class Cursor {
     }
     at_ += size;
   }
-  void skip_nullable() {  // a length, -1 for null, and that many bytes
+  bool skip_nullable() {  // a length, -1 for null, and that many bytes; false: null
     const int64_t size = zigzag32();
     if (size != -1) skip(size);
+    return size != -1;
   }
   bool good() const { return good_; }
   bool at_end() const { return at_ == end_; }
@@ -54,6 +55,7 @@ class Cursor {
 struct Record {
   Timestamp timestamp_delta = 0;
   int64_t offset_delta = 0;
+  bool has_key = false;
 };
 
 // Reads one record and steps behind it; the cursor turns bad when its lengths contradict each other.
@@ -61,8 +63,8 @@ Record read_record(Cursor& cursor) {
   const int64_t size = cursor.zigzag32();
   const std::byte* start = cursor.position();
   cursor.skip(1);  // attributes
-  const Record record{cursor.zigzag64(), cursor.zigzag32()};
-  cursor.skip_nullable();  // key
+  Record record{cursor.zigzag64(), cursor.zigzag32(), false};
+  record.has_key = cursor.skip_nullable();
   cursor.skip_nullable();  // value
   const int64_t headers = cursor.zigzag32();
   if (headers < 0) cursor.skip(-1);
@@ -90,6 +92,7 @@ Result<RecordFacts> walk_records(BytesView records, int32_t count, Timestamp bas
       return Error{Errc::invalid_record, "record " + std::to_string(i) + " of the batch has offset delta " +
                                              std::to_string(record.offset_delta)};
     }
+    facts.keyless += !record.has_key;
     Timestamp timestamp;
     if (__builtin_add_overflow(base_timestamp, record.timestamp_delta, &timestamp)) return broken(i);
     facts.timestamp_min = i == 0 ? timestamp : std::min(facts.timestamp_min, timestamp);

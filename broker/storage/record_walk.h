@@ -14,6 +14,7 @@ struct RecordFacts {
   int32_t count = 0;
   Timestamp timestamp_min = kNoTimestamp;
   Timestamp timestamp_max = kNoTimestamp;
+  int32_t keyless = 0;  // records without a key
 };
 
 // Walks uncompressed records: lengths agree with the bytes, offset deltas count from 0, and there are `count` of them

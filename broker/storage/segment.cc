@@ -45,7 +45,7 @@ void Segment::add_batch(const protocol::BatchHeader& header, int32_t index_inter
   set_verified(position, size_);
   indexes_flushed_ = false;
   if (position == 0) first_timestamp_ = header.max_timestamp;
-  if (header.max_timestamp > max_timestamp_) {
+  if (header.record_count != 0 && header.max_timestamp > max_timestamp_) {
     max_timestamp_ = header.max_timestamp;
     max_timestamp_offset_ = header.last_offset();
   }
@@ -120,12 +120,13 @@ Status Segment::release_memory() {
   return ok();
 }
 
-Status Segment::remove_names(const std::function<void(std::string)>& renamed) {
+Status Segment::remove_names(const std::function<void(std::string)>& renamed, Snapshot snapshot) {
   io::FileSystem& fs = log_.place().fs;
   log_.close();
   offsets_.close();
   times_.close();
   for (const std::string_view suffix : {kLogSuffix, kOffsetIndexSuffix, kTimeIndexSuffix, kSnapshotSuffix}) {
+    if (suffix == kSnapshotSuffix && snapshot == Snapshot::keep) continue;
     const std::string from = segment_path(log_.place(), base_, suffix);
     const std::string to = from + std::string(kDeletedSuffix);
     const Status outcome = fs.rename(from, to);

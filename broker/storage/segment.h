@@ -19,8 +19,12 @@ class Segment {
  public:
   static constexpr uint64_t kIndexEntriesMax = (10u << 20) / OffsetIndex::kEntryBytes;  // Kafka's 10 MiB
 
-  Segment(const SegmentPlace& place, Offset base)
-      : base_(base), end_(base), log_(place, base, kLogSuffix), offsets_(place, base), times_(place, base) {}
+  Segment(const SegmentPlace& place, Offset base, SegmentStage stage = SegmentStage::live)
+      : base_(base),
+        end_(base),
+        log_(place, base, stage == SegmentStage::live ? kLogSuffix : kCleanedLogSuffix),
+        offsets_(place, base, stage),
+        times_(place, base, stage) {}
 
   Status create_file();  // empty, also when an earlier one is there
   // Takes the size of a file that is trusted; its end is `end`, the next segment's base.
@@ -69,12 +73,15 @@ class Segment {
   // The first batch that has a record at or after `time` and offset >= `from`, as far as headers say; nothing when
   // none.
   Result<std::optional<Location>> locate_time(Timestamp time, Offset from);
-  Result<Timestamp> max_timestamp();  // kNoTimestamp when there is none
+  Result<Timestamp> max_timestamp();         // kNoTimestamp when there is none
+  Result<Timestamp> read_first_timestamp();  // largest of the first batch; kNoTimestamp when there is none
 
   Status truncate_to(Offset to);  // durable
   Status seal();                  // what indexes need before the next segment takes over, or a clean stop
   Status release_memory();        // an idle segment keeps next to nothing
-  Status remove_names(const std::function<void(std::string)>& renamed);  // to *.deleted
+  // To *.deleted. A producer snapshot at the base stays when compaction has another segment for these offsets.
+  enum class Snapshot : uint8_t { remove, keep };
+  Status remove_names(const std::function<void(std::string)>& renamed, Snapshot snapshot = Snapshot::remove);
 
   Offset base() const { return base_; }
   Offset end() const { return end_; }

@@ -15,6 +15,12 @@ inline constexpr std::string_view kLogSuffix = ".log", kOffsetIndexSuffix = ".in
                                   kSnapshotSuffix = ".snapshot", kDeletedSuffix = ".deleted",
                                   kCleanedSuffix = ".cleaned", kSwapSuffix = ".swap";
 
+// A segment's files carry their plain names once they are part of the log; a segment that compaction is still writing
+// has *.cleaned ones.
+enum class SegmentStage : uint8_t { live, cleaned };
+inline constexpr std::string_view kCleanedLogSuffix = ".log.cleaned", kCleanedOffsetIndexSuffix = ".index.cleaned",
+                                  kCleanedTimeIndexSuffix = ".timeindex.cleaned", kSwapLogSuffix = ".log.swap";
+
 // Where the segments of one log live.
 struct SegmentPlace {
   io::FileSystem& fs;

@@ -96,11 +96,20 @@ Result<std::optional<Segment::Location>> Segment::locate_time(Timestamp time, Of
     if (found == Found::damage) return damage(*this, scanner);
     if (found == Found::end) return std::optional<Location>();
     const protocol::BatchHeader& header = scanner.header();
-    if (header.max_timestamp >= time && header.next_offset() > from) {
+    if (header.record_count != 0 && header.max_timestamp >= time && header.next_offset() > from) {
       return std::optional(
           Location{scanner.position(), header.base_offset, header.total_bytes(), header.next_offset()});
     }
   }
+}
+
+Result<Timestamp> Segment::read_first_timestamp() {
+  if (first_timestamp_ != kNoTimestamp || is_empty()) return first_timestamp_;
+  TRY_ASSIGN(const auto file, log_.open());
+  BatchScanner scanner(*file, 0, size_, base_, protocol::kBatchHeaderBytes);
+  TRY_ASSIGN(const Found found, scanner.next(Verify::header));
+  if (found == Found::batch) first_timestamp_ = scanner.header().max_timestamp;
+  return first_timestamp_;
 }
 
 Result<Timestamp> Segment::max_timestamp() {

@@ -41,7 +41,7 @@ Status Segment::adopt_active() {
       return Error{Errc::corrupt, path() + " at byte " + std::to_string(scanner.position()) + ": " + scanner.reason()};
     }
     if (found == Found::end) break;
-    if (scanner.header().max_timestamp > max_timestamp_) {
+    if (scanner.header().record_count != 0 && scanner.header().max_timestamp > max_timestamp_) {
       max_timestamp_ = scanner.header().max_timestamp;
       max_timestamp_offset_ = scanner.header().last_offset();
     }
@@ -187,7 +187,7 @@ Status Segment::truncate_to(Offset to) {
   if (!is_empty()) {
     TRY_ASSIGN(const auto last_entry, offsets_.last());
     TRY(for_each_header(last_entry ? last_entry->last_offset : base_, [&](const protocol::BatchHeader& header) {
-      if (header.max_timestamp > newest) {
+      if (header.record_count != 0 && header.max_timestamp > newest) {
         newest = header.max_timestamp;
         newest_offset = header.last_offset();
       }

@@ -18,6 +18,11 @@ struct StorageMetrics {
   Counter truncated_bytes;   // torn tails and diverged histories
   Counter corrupt_batches;   // found by recovery or before serving
   Counter recovered_bytes;   // scanned by recovery
+  Counter compactions;       // passes over a log
+  Counter compaction_failures;
+  Counter compaction_read_bytes;
+  Counter compaction_written_bytes;
+  Counter compaction_removed_records;
   Counter flushes;
   Counter flush_failures;
   DurationHistogram flush_duration;

@@ -237,7 +237,7 @@ TEST_F(ConfigsTest, what_cannot_be_described_or_changed_says_why) {
   EXPECT_EQ(describe(4, "7").results[0].error_code, 42);
   EXPECT_EQ(describe(8, "0").results[0].error_code, 42);
   EXPECT_EQ(set(2, "nothing", "retention.ms", "1"), 3);
-  EXPECT_EQ(set(2, "t", "cleanup.policy", "compact"), 40);
+  EXPECT_EQ(set(2, "t", "cleanup.policy", "compress"), 40);
   EXPECT_EQ(set(4, "", "num.partitions", "3"), 42);
   EXPECT_EQ(set(4, "7", "log.retention.ms", "3"), 102);
   EXPECT_EQ(set(8, "0", "root", "DEBUG"), 42);

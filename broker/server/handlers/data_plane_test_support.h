@@ -43,6 +43,7 @@ class DataPlaneTest : public ::testing::Test, private replication::PartitionList
     auto opened = replication::PartitionManager::open({.fs = &machine_.fs,
                                                        .clock = &machine_.clock,
                                                        .background = loop_.get(),
+                                                       .random = &random_,
                                                        .dir = dir_.get(),
                                                        .flusher = &machine_.flusher,
                                                        .files = &machine_.files,
