@@ -207,6 +207,7 @@ struct ZstdFree {
 Result<Bytes> decompress_zstd(BytesView input, size_t bytes_max) {
   const std::unique_ptr<ZSTD_DCtx, ZstdFree> context(ZSTD_createDCtx());
   ENSURE(context != nullptr);
+  ENSURE(!ZSTD_isError(ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax, kZstdWindowLogMax)));
   Output output(bytes_max);
   ZSTD_inBuffer in{input.data(), input.size(), 0};
   for (;;) {

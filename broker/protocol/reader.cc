@@ -3,6 +3,11 @@
 #include <bit>
 
 namespace millrace::protocol {
+namespace {
+
+const size_t kInPlaceTextMax = std::string().capacity();  // held by the string itself
+
+}  // namespace
 
 void Reader::fail(const char* why) {
   if (error_ != nullptr) return;
@@ -104,9 +109,11 @@ std::string Reader::string(bool compact) {
 std::optional<std::string> Reader::nullable_string(bool compact) {
   const int64_t length = string_length(compact);
   if (length < 0) return std::nullopt;
+  const auto size = static_cast<size_t>(length);
+  if (size > kInPlaceTextMax && !take_memory(size)) return std::nullopt;
   const char* text = reinterpret_cast<const char*>(at_);
   at_ += length;
-  return std::string(text, static_cast<size_t>(length));
+  return std::string(text, size);
 }
 
 Bytes Reader::raw(size_t size) {
@@ -140,7 +147,16 @@ Records Reader::records(bool compact) {
   return Records(raw(static_cast<size_t>(length)));
 }
 
-int32_t Reader::array_count(bool compact, bool nullable) {
+// Rejects before the memory is taken. What the allocator adds counts too: a thousand arrays of one byte are not small.
+bool Reader::take_memory(size_t bytes) {
+  constexpr size_t kPerAllocation = 16;
+  decoded_ += bytes + kPerAllocation;
+  if (decoded_ <= budget_) return true;
+  fail("would take more memory than a message of its size may");
+  return false;
+}
+
+int32_t Reader::array_count(bool compact, bool nullable, size_t element_bytes) {
   const int64_t count = compact ? static_cast<int64_t>(unsigned_varint()) - 1 : int64_t{int32()};
   if (!ok()) return 0;
   if (count == -1 && nullable) return -1;
@@ -153,11 +169,7 @@ int32_t Reader::array_count(bool compact, bool nullable) {
     fail("has an array longer than itself");
     return 0;
   }
-  elements_ += static_cast<size_t>(count);
-  if (elements_ > kElementsMax) {
-    fail("has more array elements than the limit");
-    return 0;
-  }
+  if (count != 0 && !take_memory(static_cast<size_t>(count) * element_bytes)) return 0;
   return static_cast<int32_t>(count);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -16,14 +17,22 @@ namespace millrace::protocol {
 
 // Decodes Kafka's primitive types from a frame. The first thing that does not fit makes the reader fail for good: later
 // reads give zeros and empty values, and status() says what was wrong, so that generated code needs no check per field.
-// Every length and count is checked against what is left, and elements against kElementsMax, before anything is
-// allocated. `bytes` and `records` are slices of the frame. Not thread-safe.
+// Every length and count is checked against what is left, and what the message takes decoded against its budget, before
+// anything is allocated. `bytes` and `records` are slices of the frame and cost nothing. Not thread-safe.
 class Reader {
  public:
-  // Of all arrays of one message together: bounds the memory a small frame can ask for.
-  static constexpr size_t kElementsMax = 2'000'000;
+  // Budget of the decoded structures: elements of arrays by their size in memory, texts by theirs. An empty element may
+  // be one byte on the wire and a hundred in memory, so that a frame is bounded by its own size, and in any case. Real
+  // clients stay below a factor of 8; the worst are lists of topics with names of a few characters.
+  static constexpr size_t kDecodedPerByteMax = 16;
+  static constexpr size_t kDecodedBytesMin = 128 << 10;  // any frame may take it, however small
+  static constexpr size_t kDecodedBytesMax = 64 << 20;   // none may take more
 
-  explicit Reader(const Bytes& frame) : frame_(frame), at_(frame.data()), end_(frame.data() + frame.size()) {}
+  explicit Reader(const Bytes& frame)
+      : frame_(frame),
+        at_(frame.data()),
+        end_(frame.data() + frame.size()),
+        budget_(std::clamp(frame.size() * kDecodedPerByteMax, kDecodedBytesMin, kDecodedBytesMax)) {}
 
   size_t remaining() const { return static_cast<size_t>(end_ - at_); }
   bool at_end() const { return at_ == end_; }
@@ -51,8 +60,10 @@ class Reader {
   Bytes bytes(bool compact);
   std::optional<Bytes> nullable_bytes(bool compact);
   Records records(bool compact);  // may be null
-  // Elements of an array; -1 for null where allowed.
-  int32_t array_count(bool compact, bool nullable);
+  // Elements of an array, each of which will take `element_bytes` of memory; -1 for null where allowed.
+  int32_t array_count(bool compact, bool nullable, size_t element_bytes);
+  // Memory that was taken for what was read so far.
+  size_t decoded_bytes() const { return decoded_; }
 
   // Tagged fields: for (uint32_t n = unsigned_varint(); next_tag(n, tag, end);) { read or skip_to(end);
   // finish_tag(end); }
@@ -80,13 +91,15 @@ class Reader {
   uint64_t varint_bits(int bytes_max);
   int64_t string_length(bool compact);
   int64_t bytes_length(bool compact);
+  bool take_memory(size_t bytes);
 
   const Bytes& frame_;
   const std::byte* at_;
   const std::byte* end_;
   const char* error_ = nullptr;
   size_t error_at_ = 0;
-  size_t elements_ = 0;
+  const size_t budget_;
+  size_t decoded_ = 0;
 };
 
 // Elements of primitive arrays, by type.
@@ -98,38 +111,36 @@ inline void read_element(Reader& reader, bool compact, std::string& out) { out =
 inline void read_element(Reader& reader, bool compact, Bytes& out) { out = reader.bytes(compact); }
 inline void read_element(Reader& reader, bool, Uuid& out) { out = reader.uuid(); }
 
-inline constexpr int32_t kReserveElementsMax = 1024;  // larger arrays grow as their elements really arrive
-
 template <class T>
 void read_elements(Reader& reader, bool compact, int32_t count, std::vector<T>& out) {
-  out.reserve(static_cast<size_t>(count < kReserveElementsMax ? count : kReserveElementsMax));
+  out.reserve(static_cast<size_t>(count));  // is within the budget
   for (int32_t i = 0; i < count && reader.ok(); ++i) read_element(reader, compact, out.emplace_back());
 }
 template <class T>
 void read_array(Reader& reader, bool compact, std::vector<T>& out) {
   out.clear();
-  read_elements(reader, compact, reader.array_count(compact, false), out);
+  read_elements(reader, compact, reader.array_count(compact, false, sizeof(T)), out);
 }
 template <class T>
 void read_array(Reader& reader, bool compact, bool nullable, std::optional<std::vector<T>>& out) {
-  const int32_t count = reader.array_count(compact, nullable);
+  const int32_t count = reader.array_count(compact, nullable, sizeof(T));
   out.reset();
   if (count >= 0) read_elements(reader, compact, count, out.emplace());
 }
 template <class T>
 void read_structs(Reader& reader, int16_t version, int32_t count, std::vector<T>& out) {
-  out.reserve(static_cast<size_t>(count < kReserveElementsMax ? count : kReserveElementsMax));
+  out.reserve(static_cast<size_t>(count));  // is within the budget
   for (int32_t i = 0; i < count && reader.ok(); ++i) out.emplace_back().read(reader, version);
 }
 template <class T>
 void read_struct_array(Reader& reader, bool compact, int16_t version, std::vector<T>& out) {
   out.clear();
-  read_structs(reader, version, reader.array_count(compact, false), out);
+  read_structs(reader, version, reader.array_count(compact, false, sizeof(T)), out);
 }
 template <class T>
 void read_struct_array(Reader& reader, bool compact, bool nullable, int16_t version,
                        std::optional<std::vector<T>>& out) {
-  const int32_t count = reader.array_count(compact, nullable);
+  const int32_t count = reader.array_count(compact, nullable, sizeof(T));
   out.reset();
   if (count >= 0) read_structs(reader, version, count, out.emplace());
 }

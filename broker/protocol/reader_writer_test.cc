@@ -5,7 +5,6 @@
 #include "broker/protocol/frame.h"
 #include "broker/protocol/messages/fetch.h"
 #include "broker/protocol/messages/metadata.h"
-#include "broker/protocol/messages/offset_commit.h"
 #include "broker/protocol/messages/produce.h"
 #include "broker/protocol/vectors_test_support.h"
 
@@ -42,23 +41,12 @@ TEST(Reader, lengths_beyond_the_frame_or_below_null_are_refused) {
   EXPECT_TRUE(refuses({6, 'a'}, [](Reader& r) { r.string(true); }));
   EXPECT_TRUE(refuses({0x7f, 0xff, 0xff, 0xff}, [](Reader& r) { r.bytes(false); }));
   EXPECT_TRUE(refuses({0xff, 0xff, 0xff, 0xff, 0x0f}, [](Reader& r) { r.records(true); }));
-  EXPECT_TRUE(refuses({0xff, 0xff, 0xff, 0xff}, [](Reader& r) { r.array_count(false, false); }));
-  EXPECT_TRUE(refuses({0x7f, 0xff, 0xff, 0xff}, [](Reader& r) { r.array_count(false, true); }));
+  EXPECT_TRUE(refuses({0xff, 0xff, 0xff, 0xff}, [](Reader& r) { r.array_count(false, false, 1); }));
+  EXPECT_TRUE(refuses({0x7f, 0xff, 0xff, 0xff}, [](Reader& r) { r.array_count(false, true, 1); }));
   EXPECT_TRUE(refuses({0x80, 0x80, 0x80, 0x80, 0x80, 0}, [](Reader& r) { r.unsigned_varint(); }));
   EXPECT_TRUE(refuses({0xff, 0xff, 0xff, 0xff, 0x1f}, [](Reader& r) { r.unsigned_varint(); }));
   EXPECT_TRUE(refuses({1, 7, 9, 0}, [](Reader& r) { r.skip_tags(); }));
   EXPECT_FALSE(refuses({1, 7, 2, 0, 0}, [](Reader& r) { r.skip_tags(); }));
-}
-
-TEST(Reader, a_frame_of_millions_of_empty_elements_is_refused_before_it_takes_memory) {
-  Writer writer;
-  const size_t count = Reader::kElementsMax + 1;
-  writer.unsigned_varint(static_cast<uint32_t>(count + 1));
-  writer.raw(std::vector<std::byte>(count));
-  const Bytes frame = writer.take_bytes();
-  Reader reader(frame);
-  EXPECT_EQ(reader.array_count(true, false), 0);
-  EXPECT_FALSE(reader.ok());
 }
 
 TEST(Reader, records_of_a_produce_request_are_a_slice_of_its_frame) {
@@ -115,28 +103,6 @@ TEST(Writer, a_text_longer_than_kafka_allows_is_cut) {
     EXPECT_EQ(reader.string(compact).size(), 32767u);
     EXPECT_TRUE(reader.at_end());
   }
-}
-
-// Versions older than those that Kafka's current classes know, so without vectors: bytes by the protocol's guide.
-TEST(OldVersions, offset_commit_1_carries_a_timestamp_for_each_partition) {
-  OffsetCommitRequest request;
-  request.group_id = "g";
-  request.generation_id_or_member_epoch = 2;
-  request.member_id = "m";
-  auto& topic = request.topics.emplace_back();
-  topic.name = "t";
-  auto& partition = topic.partitions.emplace_back();
-  partition.partition_index = 3;
-  partition.committed_offset = 4;
-  partition.commit_timestamp = 5;
-  partition.committed_metadata = "x";
-  Writer writer;
-  request.encode(writer, 1);
-  const Bytes expected = bytes_of({0, 1, 'g', 0, 0, 0, 2, 0, 1, 'm', 0, 0, 0, 1, 0, 1, 't', 0, 0, 0, 1, 0,
-                                   0, 0, 3,   0, 0, 0, 0, 0, 0, 0,   4, 0, 0, 0, 0, 0, 0,   0, 5, 0, 1, 'x'});
-  const Bytes body = writer.take_bytes();
-  EXPECT_EQ(base64(body.view()), base64(expected.view()));
-  EXPECT_EQ(*OffsetCommitRequest::decode(body, 1), request);
 }
 
 }  // namespace

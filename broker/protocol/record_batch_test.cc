@@ -1,8 +1,10 @@
 #include "broker/protocol/record_batch.h"
 
 #include <gtest/gtest.h>
+#include <zstd.h>
 
 #include "broker/base/endian.h"
+#include "broker/protocol/compression.h"
 
 namespace millrace::protocol {
 namespace {
@@ -54,6 +56,46 @@ TEST_P(RecordBatchOfCodec, compressed_data_cut_anywhere_is_refused) {
     const auto plain = decompress(GetParam(), whole->view().first(size), 1 << 20);
     // Snappy's outer framing has no end mark: a cut after its header is an empty stream.
     EXPECT_TRUE(!plain || (GetParam() == Codec::snappy && plain->empty())) << "cut to " << size;
+  }
+}
+
+// As a stream of unknown size with a window of 2^27, which is what level 22 writes; made at level 1 for speed.
+std::string zstd_of_the_widest_window(std::string_view plain) {
+  std::unique_ptr<ZSTD_CCtx, size_t (*)(ZSTD_CCtx*)> context(ZSTD_createCCtx(), ZSTD_freeCCtx);
+  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, 1);
+  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_windowLog, kZstdWindowLogMax);
+  std::string out(ZSTD_compressBound(plain.size()) + 64, '\0');
+  ZSTD_inBuffer in{plain.data(), plain.size(), 0};
+  ZSTD_outBuffer to{out.data(), out.size(), 0};
+  EXPECT_FALSE(ZSTD_isError(ZSTD_compressStream2(context.get(), &to, &in, ZSTD_e_continue)));
+  EXPECT_EQ(ZSTD_compressStream2(context.get(), &to, &in, ZSTD_e_end), 0u);
+  out.resize(to.pos);
+  return out;
+}
+
+TEST(Compression, zstd_of_level_22_is_taken_and_a_wider_window_is_refused) {
+  const std::string plain = "some text, " + std::string(300'000, 'z') + ", some text";
+  std::string stream = zstd_of_the_widest_window(plain);
+  constexpr size_t kWindowDescriptorAt = 5;  // behind the magic and the frame's descriptor (RFC 8878)
+  ASSERT_EQ(static_cast<uint8_t>(stream[kWindowDescriptorAt]), (kZstdWindowLogMax - 10) << 3);
+  const auto taken = decompress(Codec::zstd, as_bytes(stream), 1 << 20);
+  ASSERT_TRUE(taken) << taken.error().to_string();
+  EXPECT_EQ(taken->text(), plain);
+  // One eighth more, and twice as much.
+  for (const int wider : {((kZstdWindowLogMax - 10) << 3) + 1, (kZstdWindowLogMax - 9) << 3}) {
+    stream[kWindowDescriptorAt] = static_cast<char>(wider);
+    const auto refused = decompress(Codec::zstd, as_bytes(stream), 1 << 20);
+    ASSERT_FALSE(refused) << wider;
+    EXPECT_EQ(refused.error().code, Errc::invalid_record);
+  }
+}
+
+TEST(Compression, what_the_most_eager_zstd_levels_write_comes_back) {
+  const std::string plain = "a text of a producer that saves bytes " + std::string(100'000, 'y');
+  for (const int level : {1, 19, ZSTD_maxCLevel()}) {
+    std::string out(ZSTD_compressBound(plain.size()), '\0');
+    out.resize(ZSTD_compress(out.data(), out.size(), plain.data(), plain.size(), level));
+    EXPECT_EQ(decompress(Codec::zstd, as_bytes(out), 1 << 20)->text(), plain) << "level " << level;
   }
 }
 
