@@ -12,8 +12,8 @@ struct Purgatory::Operation {
   enum class State : uint8_t { idle, asking, ask_again, finish_requested, finished };
 
   WaitingOperation what;
-  std::vector<WatchKey> keys;
-  std::atomic<State> state{State::idle};
+  std::vector<Watch> watches;               // as many as there are keys, and never moved
+  std::atomic<State> state{State::asking};  // by park(), until all watches are linked: before that it cannot end
   std::atomic<WakeReason> requested{WakeReason::deadline};  // with finish_requested
   io::TimerId timer = 0;                                    // loop thread
   bool ended = false;                                       // loop thread
@@ -26,16 +26,13 @@ Purgatory::~Purgatory() { ENSURE(parked() == 0); }
 void Purgatory::park(WaitingOperation what, std::span<const WatchKey> keys, TimePoint deadline) {
   auto operation = std::make_shared<Operation>();
   operation->what = std::move(what);
-  operation->keys.assign(keys.begin(), keys.end());
-  if (keys.empty()) operation->keys.push_back(watch_key(operation.get()));  // for shut_down() to find it
-  const int64_t before = parked_.fetch_add(1);                              // before `ready` is asked: see wake()
-  for (const WatchKey key : operation->keys) {
-    Shard& shard = shard_of(key);
-    MutexLock lock(shard.mutex);
-    shard.watchers[key].push_back(operation);
-  }
+  operation->watches.resize(std::max<size_t>(keys.size(), 1));
+  operation->watches[0].key = watch_key(operation.get());  // without keys: for shut_down() to find it
+  for (size_t i = 0; i < keys.size(); ++i) operation->watches[i].key = keys[i];
+  const int64_t before = parked_.fetch_add(1);  // before `ready` is asked: see wake()
+  for (Watch& one : operation->watches) watch(one, operation);
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (operation->what.ready) check(operation);
+  ask(operation);
   if (operation->state.load() == Operation::State::finished) return;
   if (stopping_.load()) return finish(operation, WakeReason::shutting_down);
   const Duration left = deadline - clock_.now();
@@ -55,6 +52,29 @@ void Purgatory::park(WaitingOperation what, std::span<const WatchKey> keys, Time
   }
 }
 
+void Purgatory::watch(Watch& watch, const OperationPointer& operation) {
+  Shard& shard = shard_of(watch.key);
+  MutexLock lock(shard.mutex);
+  Watchers& watchers = shard.watchers[watch.key];
+  watch.operation = operation;
+  watch.previous = watchers.last;
+  (watchers.last == nullptr ? watchers.first : watchers.last->next) = &watch;
+  watchers.last = &watch;
+  ++watchers.count;
+}
+
+void Purgatory::unwatch(Watch& watch) {
+  Shard& shard = shard_of(watch.key);
+  MutexLock lock(shard.mutex);
+  const auto found = shard.watchers.find(watch.key);
+  Watchers& watchers = found->second;
+  (watch.previous == nullptr ? watchers.first : watch.previous->next) = watch.next;
+  (watch.next == nullptr ? watchers.last : watch.next->previous) = watch.previous;
+  watch.operation = nullptr;  // not the last reference: the caller has one
+  visited_.add();
+  if (--watchers.count == 0) shard.watchers.erase(found);
+}
+
 void Purgatory::wake_watchers(WatchKey key) {
   std::vector<OperationPointer> woken;
   {
@@ -62,8 +82,10 @@ void Purgatory::wake_watchers(WatchKey key) {
     MutexLock lock(shard.mutex);
     const auto found = shard.watchers.find(key);
     if (found == shard.watchers.end()) return;
-    woken = found->second;
+    woken.reserve(found->second.count);
+    for (const Watch* one = found->second.first; one != nullptr; one = one->next) woken.push_back(one->operation);
   }
+  visited_.add(woken.size());
   for (const OperationPointer& operation : woken) check(operation);
 }
 
@@ -77,8 +99,14 @@ void Purgatory::check(const OperationPointer& operation) {
     if (wanted == State::ask_again) return;  // the thread that asks will do so once more
     break;
   }
+  ask(operation);
+}
+
+// The caller has put it into the state asking.
+void Purgatory::ask(const OperationPointer& operation) {
+  using State = Operation::State;
   for (;;) {
-    if (operation->what.ready()) {
+    if (operation->what.ready && operation->what.ready()) {
       operation->state.store(State::finished);
       return run_finish(operation, WakeReason::ready);
     }
@@ -109,14 +137,7 @@ void Purgatory::finish(const OperationPointer& operation, WakeReason reason) {
 }
 
 void Purgatory::run_finish(const OperationPointer& operation, WakeReason reason) {
-  for (const WatchKey key : operation->keys) {
-    Shard& shard = shard_of(key);
-    MutexLock lock(shard.mutex);
-    const auto found = shard.watchers.find(key);
-    if (found == shard.watchers.end()) continue;  // the key was named twice
-    std::erase(found->second, operation);
-    if (found->second.empty()) shard.watchers.erase(found);
-  }
+  for (Watch& one : operation->watches) unwatch(one);
   (reason == WakeReason::ready ? completed_ : expired_).add(reason == WakeReason::shutting_down ? 0 : 1);
   auto end = [operation, reason] {
     operation->ended = true;
@@ -139,8 +160,8 @@ void Purgatory::shut_down() {
   std::vector<OperationPointer> waiting;
   for (Shard& shard : shards_) {
     MutexLock lock(shard.mutex);
-    for (const auto& [key, operations] : shard.watchers) {
-      waiting.insert(waiting.end(), operations.begin(), operations.end());
+    for (const auto& [key, watchers] : shard.watchers) {
+      for (const Watch* one = watchers.first; one != nullptr; one = one->next) waiting.push_back(one->operation);
     }
   }
   for (const OperationPointer& operation : waiting) finish(operation, WakeReason::shutting_down);

@@ -65,18 +65,36 @@ class Purgatory {
   int64_t parked() const { return parked_.load(std::memory_order_relaxed); }
   const Counter& expired() const { return expired_; }      // finished by their deadline
   const Counter& completed() const { return completed_; }  // finished because ready
+  // Entries of watch lists that were looked at: one for each operation that a wake asks and one for each that ends.
+  const Counter& visited() const { return visited_; }
 
  private:
   struct Operation;
   using OperationPointer = std::shared_ptr<Operation>;
+  // The place of an operation among those that wait for one key, so that it leaves in constant time however many there
+  // are. Lies in its operation, which it keeps alive while it is linked. Of the key's shard.
+  struct Watch {
+    WatchKey key = 0;
+    OperationPointer operation;  // null: not linked
+    Watch* previous = nullptr;
+    Watch* next = nullptr;
+  };
+  struct Watchers {  // the longest waiting first
+    Watch* first = nullptr;
+    Watch* last = nullptr;
+    size_t count = 0;
+  };
   static constexpr size_t kShards = 64;
   struct Shard {
     Mutex mutex;  // innermost: nothing is called with it held
-    std::unordered_map<WatchKey, std::vector<OperationPointer>> watchers GUARDED_BY(mutex);
+    std::unordered_map<WatchKey, Watchers> watchers GUARDED_BY(mutex);
   };
 
+  void watch(Watch& watch, const OperationPointer& operation);
+  void unwatch(Watch& watch);
   void wake_watchers(WatchKey key);
   void check(const OperationPointer& operation);
+  void ask(const OperationPointer& operation);
   void finish(const OperationPointer& operation, WakeReason reason);
   void run_finish(const OperationPointer& operation, WakeReason reason);
   Shard& shard_of(WatchKey key) { return shards_[(key * 0x9E3779B97F4A7C15u) >> 58]; }
@@ -86,6 +104,7 @@ class Purgatory {
   std::atomic<bool> stopping_{false};
   Counter expired_;
   Counter completed_;
+  Counter visited_;
   std::array<Shard, kShards> shards_;
 };
 

@@ -1,5 +1,6 @@
 #include "broker/server/purgatory.h"
 
+#include <algorithm>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -85,6 +86,45 @@ TEST_P(PurgatoryTest, what_a_wake_on_another_loop_ends_is_finished_on_its_own) {
   EXPECT_EQ(loop_->timers(), 0u) << "the timer of an operation that ended is cancelled";
 }
 
+TEST_P(PurgatoryTest, a_thousand_that_wait_for_one_partition_cost_one_append_a_thousand_steps) {
+  constexpr int kMany = 1000;
+  uint64_t asked = 0;
+  bool appended = false;
+  std::vector<int> order;
+  for (int i = 0; i < kMany; ++i) {
+    purgatory_.park({loop_.get(), [&] { return ++asked, appended; }, [&, i](WakeReason) { order.push_back(i); }},
+                    std::array{WatchKey{7}}, clock_.now() + milliseconds(100));
+  }
+  EXPECT_EQ(asked, kMany);
+  EXPECT_EQ(purgatory_.visited().value(), 0u);
+  purgatory_.wake(7);  // not enough for anyone: each is asked once
+  EXPECT_EQ(asked, 2 * kMany);
+  EXPECT_EQ(purgatory_.visited().value(), kMany);
+  appended = true;
+  purgatory_.wake(7);
+  EXPECT_EQ(asked, 3 * kMany);
+  EXPECT_EQ(purgatory_.visited().value(), 3 * kMany) << "each is asked and leaves the list, without a look at others";
+  EXPECT_EQ(order.size(), kMany);
+  EXPECT_TRUE(std::is_sorted(order.begin(), order.end())) << "who waited longest is answered first";
+  purgatory_.wake(7);
+  EXPECT_EQ(purgatory_.visited().value(), 3 * kMany);
+}
+
+TEST_P(PurgatoryTest, those_that_leave_in_any_order_leave_the_others_waiting) {
+  for (int i = 0; i < 50; ++i) park(i, {7, static_cast<WatchKey>(100 + i % 3), 7}, milliseconds(100));
+  std::set<int> ended;
+  while (ended.size() < 50) {
+    const int next = static_cast<int>(scheduler_.random().below(50));
+    ended.insert(next);
+    ready_ = {next};
+    ended_.clear();
+    purgatory_.wake(scheduler_.random().chance(2) ? 7 : static_cast<WatchKey>(100 + next % 3));
+    EXPECT_LE(ended_.size(), 1u);
+    EXPECT_EQ(purgatory_.parked(), static_cast<int64_t>(50 - ended.size()));
+  }
+  EXPECT_EQ(loop_->timers(), 0u);
+}
+
 TEST_P(PurgatoryTest, shutting_down_ends_all_and_what_comes_later) {
   park(1, {7}, milliseconds(100));
   park(2, {}, milliseconds(100));
@@ -96,15 +136,16 @@ TEST_P(PurgatoryTest, shutting_down_ends_all_and_what_comes_later) {
   EXPECT_EQ(ended_.size(), 3u);
 }
 
+class Inline final : public io::EventLoop {  // runs at once, whoever calls
+ public:
+  void post(std::function<void()> task) override { task(); }
+  bool is_current() const override { return true; }
+  io::TimerId run_after(Duration, std::function<void()>) override { return 0; }
+  void cancel(io::TimerId) override {}
+};
+
 // Threads that make operations ready and wake them race with their deadlines.
 TEST(PurgatoryThreads, each_operation_ends_exactly_once_whoever_comes_first) {
-  class Inline final : public io::EventLoop {  // runs at once, whoever calls
-   public:
-    void post(std::function<void()> task) override { task(); }
-    bool is_current() const override { return true; }
-    io::TimerId run_after(Duration, std::function<void()>) override { return 0; }
-    void cancel(io::TimerId) override {}
-  };
   io::sim::SimClock clock;
   Inline loop;
   Purgatory purgatory(clock);
@@ -141,6 +182,35 @@ TEST(PurgatoryThreads, each_operation_ends_exactly_once_whoever_comes_first) {
   for (std::thread& waker : wakers) waker.join();
   for (const std::atomic<int>& count : ends) EXPECT_EQ(count.load(), 1) << "a wake was lost or came twice";
   EXPECT_EQ(purgatory.parked(), 0);
+}
+
+// A wake of the first key comes while park() still names the others.
+TEST(PurgatoryThreads, an_operation_that_is_woken_while_it_is_parked_ends_once_and_leaves_every_key) {
+  io::sim::SimClock clock;
+  Inline loop;
+  Purgatory purgatory(clock);
+  constexpr int kRounds = 2000;
+  constexpr size_t kKeys = 30;
+  std::atomic<bool> stop{false};
+  std::thread waker([&] {
+    while (!stop.load()) purgatory.wake(1);
+  });
+  std::vector<WatchKey> keys;
+  for (size_t i = 1; i <= kKeys; ++i) keys.push_back(i);
+  std::atomic<int> ends{0};
+  for (int round = 0; round < kRounds; ++round) {
+    purgatory.park({&loop, [] { return true; }, [&](WakeReason) { ends.fetch_add(1); }}, keys,
+                   clock.now() + milliseconds(100));
+  }
+  stop.store(true);
+  waker.join();
+  EXPECT_EQ(ends.load(), kRounds);
+  EXPECT_EQ(purgatory.parked(), 0);
+  const uint64_t visited = purgatory.visited().value();
+  purgatory.park({&loop, nullptr, [](WakeReason) {}}, {}, clock.now() + milliseconds(100));  // so that wakes look
+  for (const WatchKey key : keys) purgatory.wake(key);
+  EXPECT_EQ(purgatory.visited().value(), visited) << "a finished operation is still listed";
+  purgatory.shut_down();
 }
 
 }  // namespace
