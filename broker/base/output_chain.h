@@ -19,6 +19,7 @@ class OutputChain {
 
   void append(Bytes bytes) {
     size_ += bytes.size();
+    memory_ += bytes.size();
     if (!bytes.empty()) pieces_.emplace_back(std::move(bytes));
   }
   void append(SourceRange range) {
@@ -27,6 +28,7 @@ class OutputChain {
   }
   void append(OutputChain other) {
     size_ += other.size_;
+    memory_ += other.memory_ - other.cut_;
     for (Piece& piece : other.pieces()) pieces_.push_back(std::move(piece));
   }
 
@@ -38,7 +40,9 @@ class OutputChain {
       Piece& piece = pieces_[first_];
       const size_t taken = cut_front(piece, bytes);
       bytes -= taken;
+      if (std::holds_alternative<Bytes>(piece)) cut_ += taken;
       if (piece_size(piece) == 0) {
+        memory_ -= std::exchange(cut_, 0);
         piece = Bytes{};  // what was sent is released at once
         ++first_;
       }
@@ -50,6 +54,8 @@ class OutputChain {
   }
 
   size_t size() const { return size_; }
+  // Of it in memory; a piece counts whole until its last byte was sent, for its block is held until then.
+  size_t memory_size() const { return memory_; }
   bool empty() const { return size_ == 0; }
   std::span<Piece> pieces() { return std::span(pieces_).subspan(first_); }
   std::span<const Piece> pieces() const { return std::span(pieces_).subspan(first_); }
@@ -71,8 +77,10 @@ class OutputChain {
   }
 
   std::vector<Piece> pieces_;
-  size_t first_ = 0;  // pieces before it were sent
-  size_t size_ = 0;  // bytes
+  size_t first_ = 0;   // pieces before it were sent
+  size_t size_ = 0;    // bytes
+  size_t memory_ = 0;  // bytes
+  size_t cut_ = 0;     // bytes of the first piece, in memory, that were sent
 };
 
 }  // namespace millrace

@@ -110,9 +110,9 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   Result<bool> is_acknowledged(const Appended& appended) const;
 
   // Reads up to the high watermark (or the last stable offset). offset_out_of_range outside [log start, log end]; empty
-  // between the high watermark and the log end.
-  Result<FetchResult> fetch(Offset from, size_t bytes_max, bool at_least_one, Isolation isolation,
-                            LeaderEpoch expected);
+  // between the high watermark and the log end. More than `copied_bytes_max` is never held in memory.
+  Result<FetchResult> fetch(Offset from, size_t bytes_max, bool at_least_one, Isolation isolation, LeaderEpoch expected,
+                            size_t copied_bytes_max = SIZE_MAX);
   PartitionVersion version() const;  // takes no lock
 
   Result<PartitionOffsets> offsets(LeaderEpoch expected = kNoLeaderEpoch) const;

@@ -30,14 +30,17 @@ PartitionOffsets Partition::offsets_locked() const {
 Offset Partition::read_limit(Isolation) const { return high_watermark_; }
 
 Result<FetchResult> Partition::fetch(Offset from, size_t bytes_max, bool at_least_one, Isolation isolation,
-                                     LeaderEpoch expected) {
+                                     LeaderEpoch expected, size_t copied_bytes_max) {
   MutexLock lock(mutex_);
   TRY(check_readable(expected));
   if (from < log_->log_start() || from > log_->log_end()) return Errc::offset_out_of_range;
   FetchResult result{.offsets = offsets_locked(), .read = {}, .version = version()};
   const Offset below = read_limit(isolation);
   if (from >= below || (bytes_max == 0 && !at_least_one)) return result;
-  TRY_ASSIGN(result.read, log_->read(from, {.below = below, .bytes_max = bytes_max, .at_least_one = at_least_one}));
+  TRY_ASSIGN(result.read, log_->read(from, {.below = below,
+                                            .bytes_max = bytes_max,
+                                            .at_least_one = at_least_one,
+                                            .copied_bytes_max = copied_bytes_max}));
   return result;
 }
 

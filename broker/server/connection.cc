@@ -24,11 +24,17 @@ void Connection::close(CloseReason reason, std::string_view detail) {
   stream_->close();
   if (mute_timer_ != 0) reactor_.loop().cancel(std::exchange(mute_timer_, 0));
   if (stall_timer_ != 0) reactor_.loop().cancel(std::exchange(stall_timer_, 0));
+  if (deaf_timer_ != 0) reactor_.loop().cancel(std::exchange(deaf_timer_, 0));
+  // When it is granted already, granted() gives it back.
+  if (memory_place_ != 0) shared_.memory.stop_waiting(std::exchange(memory_place_, 0));
   for (size_t i = first_slot_; i < slots_.size(); ++i) release(slots_[i]);
   if (admitted_bytes_ != 0) shared_.memory.release(std::exchange(admitted_bytes_, 0));
   slots_.clear();
   first_slot_ = 0;
   out_ = OutputChain();
+  done_bytes_ = 0;
+  done_memory_ = 0;
+  count_unsent();
   backlog_ = Bytes();
   shared_.metrics.closed[static_cast<size_t>(reason)].add();
   if (!detail.empty()) shared_.refused.warn("connection closed", info_->peer.to_string(), detail);
@@ -47,9 +53,9 @@ void Connection::read_later() {
 }
 
 bool Connection::may_take_more() const {
-  return is_open() && !draining_ && !waits_memory_ && mute_timer_ == 0 &&
+  return is_open() && !draining_ && memory_place_ == 0 && mute_timer_ == 0 &&
          slots_.size() - first_slot_ < kInProgressMax && in_progress_bytes_ < kInProgressBytesMax &&
-         out_.size() < kUnsentBytesMax;
+         out_.size() + done_bytes_ < kUnsentBytesMax;
 }
 
 void Connection::read_soon() {
@@ -123,12 +129,23 @@ bool Connection::admit(size_t frame_bytes) {
   const auto bytes = static_cast<int64_t>(frame_bytes);
   if (!shared_.memory.try_charge(bytes)) {
     shared_.metrics.paused_for_memory.add();
-    waits_memory_ = true;
-    reactor_.wait_for_memory(shared_from_this());
-    return false;
+    // The thread that gives memory back must not be left with the last reference.
+    memory_place_ = shared_.memory.wait(bytes, [self = shared_from_this(), bytes]() mutable {
+      io::EventLoop& loop = self->reactor_.loop();
+      loop.post([moved = std::move(self), bytes] { moved->granted(bytes); });
+    });
+    if (memory_place_ != 0) return false;
   }
   admitted_bytes_ = bytes;
   return true;
+}
+
+// It was its turn in the line for memory.
+void Connection::granted(int64_t frame_bytes) {
+  if (!is_open()) return shared_.memory.release(frame_bytes);
+  memory_place_ = 0;
+  admitted_bytes_ = frame_bytes;
+  after_progress();
 }
 
 // Armed at the first part of a request that has more; finds out by itself when the request is complete.
@@ -145,10 +162,20 @@ void Connection::watch_for_stall() {
   });
 }
 
-void Connection::resume() {
-  if (!waits_memory_ || !is_open()) return;
-  waits_memory_ = false;
-  read();
+// Armed when the client's window is full; finds out by itself when it opens.
+void Connection::watch_for_deafness() {
+  if (deaf_timer_ != 0) return;
+  deaf_timer_ = reactor_.loop().run_after(kReplyStallMax, [this] {
+    deaf_timer_ = 0;
+    if (!waits_writable_) return;
+    const std::shared_ptr<Connection> self = shared_from_this();
+    if (unsent_charged_ >= kStalledBytesMin && shared_.memory.is_waited_for() &&
+        sent_while_blocked_ < kStalledBytesMin && shared_.clock.now() - *blocked_since_ >= kReplyStallMax) {
+      return close(CloseReason::idle, "replies that it does not take hold memory that others wait for");
+    }
+    sent_while_blocked_ = 0;
+    watch_for_deafness();
+  });
 }
 
 void Connection::drain() {

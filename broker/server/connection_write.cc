@@ -25,11 +25,31 @@ void Connection::finish(uint64_t sequence, Outcome outcome, OutputChain frame, s
   ENSURE(!slot.done);
   slot.done = true;
   slot.mute_for = mute_for;
-  if (outcome == Outcome::reply) slot.frame = std::move(frame);
+  if (outcome == Outcome::reply) {
+    done_bytes_ += frame.size();
+    done_memory_ += static_cast<int64_t>(frame.memory_size());
+    slot.frame = std::move(frame);
+  }
   if (slot.api != nullptr) slot.api->duration.record(shared_.clock.now() - slot.received_at);
   release(slot);
   // While requests are being read, their replies are collected and leave together.
   if (!reading_) after_progress();
+}
+
+void Connection::count_memory(uint64_t sequence, size_t bytes) {
+  if (!is_open()) return;
+  Slot& slot = slots_[first_slot_ + (sequence - first_sequence_)];
+  slot.charged += static_cast<int64_t>(bytes);
+  in_progress_bytes_ += static_cast<int64_t>(bytes);
+  shared_.memory.adjust(static_cast<int64_t>(bytes));
+}
+
+// What replies take is counted while they cannot leave; most leave at once and cost nothing here.
+void Connection::count_unsent() {
+  const int64_t now = done_memory_ + static_cast<int64_t>(out_.memory_size());
+  if (now == unsent_charged_) return;
+  shared_.memory.adjust(now - unsent_charged_);
+  unsent_charged_ = now;
 }
 
 void Connection::release(Slot& slot) {
@@ -48,6 +68,8 @@ void Connection::measure(uint64_t sequence, ApiMetrics& api) {
 void Connection::collect() {
   while (first_slot_ < slots_.size() && slots_[first_slot_].done) {
     Slot& slot = slots_[first_slot_];
+    done_bytes_ -= slot.frame.size();
+    done_memory_ -= static_cast<int64_t>(slot.frame.memory_size());
     out_.append(std::move(slot.frame));
     if (slot.mute_for.count() > 0) mute(slot.mute_for);
     slot = Slot();
@@ -66,15 +88,27 @@ void Connection::collect() {
 
 void Connection::write() {
   collect();
+  send_collected();
+  if (!is_open()) return;
+  count_unsent();
+  if (!draining_ || !owes_nothing()) return;
+  discard_input();
+  close(CloseReason::shutting_down);
+}
+
+void Connection::send_collected() {
   while (!out_.empty() && !waits_writable_) {
     const Result<size_t> sent = stream_->write_some(out_);
     if (sent) {
       shared_.metrics.sent_bytes.add(*sent);
+      sent_while_blocked_ += static_cast<int64_t>(*sent);
       reactor_.touch(*this);
       continue;
     }
     if (sent.error().code == Errc::would_block) {
       waits_writable_ = true;
+      if (!blocked_since_) blocked_since_ = shared_.clock.now();
+      watch_for_deafness();
       stream_->when_writable([this] {
         const std::shared_ptr<Connection> self = shared_from_this();
         waits_writable_ = false;
@@ -85,9 +119,7 @@ void Connection::write() {
       return close(gone ? CloseReason::peer : CloseReason::error, gone ? "" : sent.error().to_string());
     }
   }
-  if (!draining_ || !owes_nothing()) return;
-  discard_input();
-  close(CloseReason::shutting_down);
+  if (out_.empty()) blocked_since_.reset();
 }
 
 // TCP throws away what was sent and not yet taken by the client when a connection is closed with bytes unread.

@@ -5,6 +5,7 @@
 
 #include "broker/base/bytes.h"
 #include "broker/base/result.h"
+#include "broker/protocol/reader.h"
 #include "broker/server/reply.h"
 #include "broker/server/request_context.h"
 
@@ -50,9 +51,12 @@ using TypedHandler = void (*)(Services&, RequestContext, Request, Reply<Response
 
 template <class Request, class Response>
 void run_with(TypedHandler<Request, Response> handle, RawRequest request) {
-  Result<Request> decoded = Request::decode(request.body, request.context.version);
-  if (!decoded) return refuse_body(std::move(request), decoded.error());
-  handle(request.services, std::move(request.context), std::move(*decoded), Reply<Response>(std::move(request.reply)));
+  protocol::Reader reader(request.body);
+  Request decoded;
+  decoded.read(reader, request.context.version);
+  if (!reader.ok()) return refuse_body(std::move(request), reader.status().error());
+  request.reply.count_memory(reader.decoded_bytes());
+  handle(request.services, std::move(request.context), std::move(decoded), Reply<Response>(std::move(request.reply)));
 }
 
 template <auto handle>

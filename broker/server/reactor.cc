@@ -19,8 +19,7 @@ Shared::Shared(const ServerConfig& server_config, const Clock& server_clock)
       limits(server_config.connections_max, server_config.connections_per_ip_max),
       refused(kLog, server_clock) {}
 
-Reactor::Reactor(Shared& shared, io::EventLoop& loop)
-    : shared_(shared), loop_(loop), memory_(shared.memory.add_waiter(loop, [this] { resume_waiting(); })) {}
+Reactor::Reactor(Shared& shared, io::EventLoop& loop) : shared_(shared), loop_(loop) {}
 
 std::span<std::byte> Reactor::scratch() {
   // At the first read: a broker that nobody talks to does not pay for it.
@@ -74,36 +73,6 @@ void Reactor::close_idle() {
       touch(*oldest);  // it waits for us
     }
   }
-}
-
-void Reactor::wait_for_memory(std::shared_ptr<Connection> connection) {
-  waiting_.push_back(std::move(connection));
-  if (resuming_ || waiting_.size() > 1) return;
-  // Tried once more after the wish is known, so that a release in between is not lost.
-  memory_.wants_resume();
-  loop_.post([this] { resume_waiting(); });
-}
-
-void Reactor::resume_waiting() {
-  const uint64_t releases = shared_.memory.releases();
-  resuming_ = true;
-  for (size_t count = waiting_.size(); count > 0; --count) {
-    const std::shared_ptr<Connection> connection = waiting_.front().lock();
-    waiting_.pop_front();
-    if (connection == nullptr) continue;
-    const size_t before = waiting_.size();
-    connection->resume();
-    if (waiting_.size() > before) {
-      // Still no memory for it: it goes back to the front, for whoever waited longest is first.
-      waiting_.push_front(std::move(waiting_.back()));
-      waiting_.pop_back();
-      break;
-    }
-  }
-  resuming_ = false;
-  if (waiting_.empty()) return;
-  memory_.wants_resume();
-  if (shared_.memory.releases() != releases) loop_.post([this] { resume_waiting(); });
 }
 
 void Reactor::drain(std::function<void()> drained) {

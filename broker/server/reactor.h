@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <cstddef>
-#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
@@ -34,8 +33,8 @@ struct Shared {
   Dispatcher* dispatcher = nullptr;
 };
 
-// The connections of one loop, and what they share there: a read buffer, the order in which they were last active, the
-// queue of those that wait for memory. Loop thread only, except load(). Outlives its connections.
+// The connections of one loop, and what they share there: a read buffer and the order in which they were last active.
+// Loop thread only, except load(). Outlives its connections.
 class Reactor {
  public:
   Reactor(Shared& shared, io::EventLoop& loop);
@@ -47,8 +46,6 @@ class Reactor {
   // The last reference may go: keep one while on the connection's stack.
   void remove(Connection& connection);
   void touch(Connection& connection);
-  // In the order of calls; Connection::resume() comes when there may be memory.
-  void wait_for_memory(std::shared_ptr<Connection> connection);
   // Stops reading on all connections, closes each once it owes nothing, and calls `drained` when there are none left.
   void drain(std::function<void()> drained);
   void close_all();
@@ -63,15 +60,11 @@ class Reactor {
   static constexpr size_t kScratchBytes = 64 << 10;
   void arm_idle_timer();
   void close_idle();
-  void resume_waiting();
 
   Shared& shared_;
   io::EventLoop& loop_;
-  RequestMemory::Waiter& memory_;
   std::unique_ptr<std::byte[]> scratch_;
   Order by_activity_;  // longest idle first
-  std::deque<std::weak_ptr<Connection>> waiting_;
-  bool resuming_ = false;
   std::atomic<size_t> count_{0};
   bool idle_timer_armed_ = false;
   std::function<void()> drained_;

@@ -29,6 +29,8 @@ class ReplySink {
   virtual bool is_open() const = 0;
   // Ends the connection instead of a reply.
   virtual void refuse(uint64_t sequence, CloseReason reason, std::string_view detail) = 0;
+  // What the request takes beside its frame, until it is completed. On the connection's loop.
+  virtual void count_memory(uint64_t sequence, size_t bytes) { (void)sequence, (void)bytes; }
 };
 
 // The place of one request's reply in the order of its connection. Move-only; completed exactly once, from any thread:
@@ -47,6 +49,11 @@ class ReplySlot {
                        std::chrono::milliseconds mute_for);
   void no_response();
   void close_connection(std::string_view reason, CloseReason kind = CloseReason::handler);
+  // The decoded request takes so many bytes until it is answered. Small ones cost less than counting them.
+  void count_memory(size_t bytes) {
+    if (bytes >= kCountedBytesMin) sink_->count_memory(sequence_, bytes);
+  }
+  static constexpr size_t kCountedBytesMin = 4 << 10;
   bool is_connection_open() const { return sink_ != nullptr && sink_->is_open(); }
   int16_t version() const { return version_; }
   protocol::ApiKey api() const { return api_; }

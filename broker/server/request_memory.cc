@@ -1,13 +1,16 @@
 #include "broker/server/request_memory.h"
 
+#include <utility>
+#include <vector>
+
 #include "broker/base/ensure.h"
 
 namespace millrace::server {
 
-bool RequestMemory::try_charge(int64_t bytes) {
+bool RequestMemory::take(int64_t bytes) {
   int64_t used = used_.load();
   do {
-    if (used != 0 && used + bytes > bytes_max_) return false;
+    if (used >= bytes_max_) return false;
   } while (!used_.compare_exchange_weak(used, used + bytes));
   return true;
 }
@@ -15,19 +18,39 @@ bool RequestMemory::try_charge(int64_t bytes) {
 void RequestMemory::release(int64_t bytes) {
   const int64_t left = used_.fetch_sub(bytes) - bytes;
   ENSURE(left >= 0);
-  releases_.fetch_add(1);
-  if (left >= bytes_max_) return;
-  for (const std::unique_ptr<Waiter>& waiter : waiters_) {
-    if (waiter->wanting_.load() && waiter->wanting_.exchange(false)) waiter->loop_->post(waiter->resume_);
-  }
+  if (waiting_.load() != 0) serve_line();
 }
 
-RequestMemory::Waiter& RequestMemory::add_waiter(io::EventLoop& loop, std::function<void()> resume) {
-  auto waiter = std::make_unique<Waiter>();
-  waiter->loop_ = &loop;
-  waiter->resume_ = std::move(resume);
-  waiters_.push_back(std::move(waiter));
-  return *waiters_.back();
+uint64_t RequestMemory::wait(int64_t bytes, std::function<void()> granted) {
+  MutexLock lock(mutex_);
+  waiting_.fetch_add(1);
+  if (line_.empty() && take(bytes)) {
+    waiting_.fetch_sub(1);
+    return 0;
+  }
+  line_.emplace(++last_place_, Place{bytes, std::move(granted)});
+  return last_place_;
+}
+
+bool RequestMemory::stop_waiting(uint64_t place) {
+  // Who is behind needs no call: as long as anyone waits there is no memory, whoever is first.
+  MutexLock lock(mutex_);
+  if (line_.erase(place) == 0) return false;
+  waiting_.fetch_sub(1);
+  return true;
+}
+
+void RequestMemory::serve_line() {
+  std::vector<std::function<void()>> granted;
+  {
+    MutexLock lock(mutex_);
+    while (!line_.empty() && take(line_.begin()->second.bytes)) {
+      granted.push_back(std::move(line_.begin()->second.granted));
+      line_.erase(line_.begin());
+      waiting_.fetch_sub(1);
+    }
+  }
+  for (const std::function<void()>& one : granted) one();
 }
 
 }  // namespace millrace::server

@@ -3,47 +3,53 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <memory>
-#include <vector>
+#include <map>
 
-#include "broker/io/event_loop.h"
+#include "broker/base/mutex.h"
 
 namespace millrace::server {
 
-// Bytes of requests that all connections have in progress, bounded by queued.max.request.bytes. A connection charges a
-// frame before it allocates it and releases it when the request is answered; one that cannot pauses, and is resumed by
-// its reactor in the order in which it paused. Thread-safe but for add_waiter().
+// Memory that all connections have in flight: frames of requests in progress, what large ones became when decoded, and
+// replies that clients have not taken. As long as it is below queued.max.request.bytes another request is let in,
+// whatever its size: one of any size gets its turn, and the bound is exceeded by one request and the replies of what is
+// in progress at most. Who comes when there is none waits in line; the line is served in its order as memory is given
+// back. Thread-safe.
 class RequestMemory {
  public:
   explicit RequestMemory(int64_t bytes_max) : bytes_max_(bytes_max) {}
 
-  // True: charged. A request is always let in when nothing else is in progress, however large.
-  bool try_charge(int64_t bytes);
+  // True: charged. A connection charges a frame before it allocates it. Nobody overtakes those who wait.
+  bool try_charge(int64_t bytes) { return waiting_.load() == 0 && take(bytes); }
+  // After a try_charge() that failed. 0: charged after all. Otherwise a place in line: `granted` is called once, on a
+  // thread that gives memory back, when the bytes are charged. It must not call back into this, but may post.
+  uint64_t wait(int64_t bytes, std::function<void()> granted);
+  // True: out of the line. False: it was granted; the bytes are charged, whether `granted` has run or not.
+  bool stop_waiting(uint64_t place);
+
+  // What is there already: counts, and may exceed the bound. `bytes` may be negative.
+  void adjust(int64_t bytes) { bytes < 0 ? release(-bytes) : static_cast<void>(used_.fetch_add(bytes)); }
   void release(int64_t bytes);
 
-  // One per reactor, before the first charge. `resume` runs on `loop` after a release, when wants_resume() was called
-  // since the last one.
-  class Waiter {
-   public:
-    // Loop thread. When releases() has changed since the charge that failed, the release came too early to be told.
-    void wants_resume() { wanting_.store(true); }
-
-   private:
-    friend class RequestMemory;
-    io::EventLoop* loop_ = nullptr;
-    std::function<void()> resume_;
-    std::atomic<bool> wanting_{false};
-  };
-  Waiter& add_waiter(io::EventLoop& loop, std::function<void()> resume);
-
-  uint64_t releases() const { return releases_.load(); }
   int64_t used() const { return used_.load(std::memory_order_relaxed); }
+  bool is_waited_for() const { return waiting_.load(std::memory_order_relaxed) != 0; }
 
  private:
+  struct Place {
+    int64_t bytes;
+    std::function<void()> granted;
+  };
+  bool take(int64_t bytes);
+  void serve_line();
+
   const int64_t bytes_max_;
   std::atomic<int64_t> used_{0};
-  std::atomic<uint64_t> releases_{0};
-  std::vector<std::unique_ptr<Waiter>> waiters_;
+  // Raised before memory is tried for the last time, and looked at after memory was given back: one of both sees the
+  // other, so that no one is left in line while there is memory.
+  std::atomic<int64_t> waiting_{0};
+
+  Mutex mutex_;  // a leaf
+  std::map<uint64_t, Place> line_ GUARDED_BY(mutex_);
+  uint64_t last_place_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace millrace::server

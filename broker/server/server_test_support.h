@@ -49,13 +49,16 @@ class ServerTest : public testing::TestWithParam<uint64_t> {
   };
 
   // "now…" is answered with itself, "wait…" when the test says so, "none…" not at all, "close…" with the end of the
-  // connection, "mute…" with itself and a second of silence, "big…" with 400,000 bytes.
+  // connection, "mute…" with itself and a second of silence, "big…" with 400,000 bytes; "heavy…" says that it takes a
+  // megabyte more and waits.
   static void handle(RawRequest request) {
     ServerTest& test = *static_cast<TestServices&>(request.services).test;
     const std::string text(request.body.text());
     test.handled_.push_back(text);
+    const bool is_heavy = text.starts_with("heavy");
+    if (is_heavy) request.reply.count_memory(1 << 20);
     Reply<Text> reply(std::move(request.reply));
-    if (text.starts_with("wait")) {
+    if (is_heavy || text.starts_with("wait")) {
       test.waiting_.emplace(text, std::make_unique<Reply<Text>>(std::move(reply)));
     } else if (text.starts_with("none")) {
       reply.no_response();

@@ -35,9 +35,10 @@ struct AppendInfo {
 };
 
 struct ReadLimits {
-  Offset below;               // exclusive: the high watermark, the last stable offset or the log end
-  size_t bytes_max = 0;       // of whole batches
-  bool at_least_one = false;  // the first batch is returned even when larger than bytes_max (KIP-74)
+  Offset below;                        // exclusive: the high watermark, the last stable offset or the log end
+  size_t bytes_max = 0;                // of whole batches
+  bool at_least_one = false;           // the first batch is returned even when larger than bytes_max (KIP-74)
+  size_t copied_bytes_max = SIZE_MAX;  // more than that is answered with a file range, however small
 };
 
 struct ReadInfo {

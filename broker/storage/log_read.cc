@@ -78,7 +78,8 @@ Result<ReadInfo> Log::read(Offset from, const ReadLimits& limits) {
   const bool more = stop < end || next_segment_too;
   TRY_ASSIGN(const std::shared_ptr<io::File> file, segment.file());
   state.metrics.read_bytes.add(size);
-  if (size > kCopyBytesMax) return ReadInfo{.data = SourceRange{file, start.position, size}, .more = more};
+  if (size > std::min(kCopyBytesMax, limits.copied_bytes_max))
+    return ReadInfo{.data = SourceRange{file, start.position, size}, .more = more};
   Bytes bytes = Bytes::uninitialized(size);
   TRY_ASSIGN(const size_t got, file->read_at(start.position, std::span(bytes.mutable_data(), size)));
   if (got != size) return Error{Errc::io, segment.path() + " is shorter than it was"};

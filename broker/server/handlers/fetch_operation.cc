@@ -64,13 +64,14 @@ void FetchOperation::read(FetchItem& item, size_t limit, bool at_least_one) {
       return;
     }
   }
-  Result<replication::FetchResult> result =
-      item.partition->fetch(target.offset, limit, at_least_one, limits_.isolation, target.current_epoch);
+  Result<replication::FetchResult> result = item.partition->fetch(
+      target.offset, limit, at_least_one, limits_.isolation, target.current_epoch, kCopiedBytesMax - copied_bytes_);
   if (!result) {
     item.error = to_error_code(result.error().code);
     return;
   }
   item.result = std::move(*result);
+  if (const auto* copied = std::get_if<Bytes>(&item.result.read.data)) copied_bytes_ += copied->size();
 }
 
 bool FetchOperation::is_complete() const {

@@ -47,6 +47,10 @@ class FetchOperation {
  public:
   FetchOperation(const Services& services, FetchLimits limits, std::vector<FetchTarget> targets);
 
+  // Small reads are copied, because that is cheaper than a file range, but only so many bytes of one reply: a client
+  // may have many replies waiting for it.
+  static constexpr size_t kCopiedBytesMax = 128 << 10;
+
   // Reads every partition in order within the limits; the first that has records gets at least one batch (KIP-74).
   void serve();
   // After serve(): nothing to wait for.
@@ -65,6 +69,7 @@ class FetchOperation {
   const Services& services_;
   const FetchLimits limits_;
   std::vector<FetchItem> items_;
+  size_t copied_bytes_ = 0;  // by all reads so far
 };
 
 }  // namespace millrace::server
