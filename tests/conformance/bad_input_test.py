@@ -5,10 +5,12 @@ import resource
 import socket
 import struct
 import subprocess
+import time
 import unittest
 
 from harness import BINARIES, Broker, BrokerTest, free_ports, run
-from wire import API_VERSIONS, METADATA, PRODUCE, Closed, Wire, batch, frame, metadata, produce, produced, text
+from wire import (API_VERSIONS, CREATE_TOPICS, FETCH, METADATA, PRODUCE, Closed, Wire, batch, create_topics, fetch, frame, metadata, produce,
+                  produced, text)
 
 CORRUPT_MESSAGE, UNSUPPORTED_VERSION, INVALID_RECORD, MESSAGE_TOO_LARGE, INVALID_TOPIC = 2, 35, 87, 10, 17
 STORAGE_ERROR = 56
@@ -40,6 +42,10 @@ class Frames(BrokerTest):
 
     def test_an_announced_array_larger_than_the_frame_is_refused_without_the_memory(self):
         self.assert_closed(frame(METADATA, 4, struct.pack(">i", 0x7FFFFFFF)))
+
+    def test_a_small_frame_of_a_million_empty_elements_is_refused(self):
+        # Metadata v9: a compact array of topics, each an empty name and no tags; a hundred megabytes when decoded.
+        self.assert_closed(frame(METADATA, 9, b"\x00" + b"\x81\x80\x7b" + b"\x01\x00" * 2_015_232 + b"\x00" * 8))
 
     def test_bytes_after_the_body_are_ignored_as_kafka_ignores_them(self):
         with Wire(self.bootstrap) as wire:  # librdkafka 2.16 sends such bytes
@@ -83,6 +89,14 @@ class Frames(BrokerTest):
             with Wire(self.bootstrap) as wire:
                 answer = wire.call(METADATA, 4, metadata([name]))
                 self.assertIn(struct.pack(">h", INVALID_TOPIC) + text(name) if name.isascii() else struct.pack(">h", INVALID_TOPIC), answer, name)
+
+
+    def test_topics_of_names_that_are_not_allowed_are_not_created(self):
+        names = ["", ".", "..", "a/b", "a b", "a\0b", "x" * 250]
+        with Wire(self.bootstrap) as wire:
+            answer = wire.call(CREATE_TOPICS, 0, create_topics(names))
+        for name in names:
+            self.assertIn(text(name) + struct.pack(">h", INVALID_TOPIC), answer, repr(name))
 
 
 class Batches(BrokerTest):
@@ -172,6 +186,141 @@ class Crowds(BrokerTest):
                 pass  # the broker has stopped reading from it, or dropped it
             with Wire(self.bootstrap) as other:
                 self.assertEqual(struct.unpack_from(">h", other.call(API_VERSIONS, 0, b""))[0], 0)
+
+
+    def test_a_client_that_asks_for_records_and_never_reads_costs_little_memory(self):
+        broker = Broker().start()
+        self.addCleanup(broker.remove)
+        with Wire(broker.bootstrap) as wire:
+            wire.call(METADATA, 4, metadata(["many"]))
+            small, offsets = batch([b"x" * 10_000]), 0
+            while offsets < 400:
+                offsets += produced(wire.call(PRODUCE, 8, produce("many", small)))[0] == 0
+        before = resident_mib(broker)
+        deaf = [Wire(broker.bootstrap, receive_buffer=4096) for _ in range(10)]
+        try:
+            for one in deaf:
+                one.socket.setblocking(False)
+                for i in range(10_000):
+                    # Some are file ranges, some are copied into memory, some wait.
+                    four = b"".join([frame(FETCH, 4, fetch("many")), frame(FETCH, 4, fetch("many", i % 400, 12_000)),
+                                     frame(FETCH, 4, fetch("many", offsets, wait_ms=500)), frame(METADATA, 4, metadata())])
+                    try:
+                        if one.socket.send(four) != len(four):
+                            break  # the broker no longer reads
+                    except BlockingIOError:
+                        break
+            with Wire(broker.bootstrap) as other:
+                for i in range(200):
+                    self.assertEqual(produced(other.call(PRODUCE, 8, produce("many", small))), (0, offsets + i))
+            self.assertLess(resident_mib(broker) - before, 48)
+        finally:
+            for one in deaf:
+                one.socket.close()
+        self.assertEqual(broker.stop(), 0)
+
+    def test_a_flood_of_connections_is_closed_at_the_limit_while_clients_are_served(self):
+        broker = Broker(max_connections="40").start()
+        self.addCleanup(broker.remove)
+        client = Wire(broker.bootstrap)
+        self.addCleanup(client.socket.close)
+        host, port = broker.bootstrap.split(":")
+        held = [socket.create_connection((host, int(port))) for _ in range(39)]
+        self.assertTrue(eventually(lambda: connections(broker) == 40))
+        slowest, refused = 0, 0
+        for _ in range(30):
+            crowd = [socket.create_connection((host, int(port))) for _ in range(50)]
+            began = time.monotonic()
+            self.assertEqual(struct.unpack_from(">h", client.call(API_VERSIONS, 0, b""))[0], 0)
+            slowest = max(slowest, time.monotonic() - began)
+            for one in crowd:
+                one.settimeout(10)
+                try:
+                    refused += one.recv(1) == b""
+                except ConnectionError:
+                    refused += 1
+                one.close()
+        self.assertEqual(refused, 30 * 50)
+        self.assertLess(slowest, 1)
+        for one in held:
+            one.close()
+        self.assertTrue(eventually(lambda: serves(broker)), "nobody is let in after others left")
+        self.assertEqual(broker.stop(), 0)
+
+    def test_one_address_does_not_get_more_connections_than_its_share(self):
+        broker = Broker(max_connections_per_ip="5").start()
+        self.addCleanup(broker.remove)
+        host, port = broker.bootstrap.split(":")
+        held = [socket.create_connection((host, int(port))) for _ in range(5)]
+        self.assertTrue(eventually(lambda: connections(broker) == 5))
+        self.assertFalse(serves(broker))
+        held.pop().close()
+        self.assertTrue(eventually(lambda: serves(broker)))
+        for one in held:
+            one.close()
+        self.assertEqual(broker.stop(), 0)
+
+
+class Silence(unittest.TestCase):
+    def test_a_connection_that_is_silent_too_long_is_closed_and_one_that_speaks_is_not(self):
+        broker = Broker(connections_max_idle_ms="1500").start()
+        self.addCleanup(broker.remove)
+        with Wire(broker.bootstrap) as silent, Wire(broker.bootstrap) as busy:
+            for _ in range(10):
+                busy.call(API_VERSIONS, 0, b"")
+                time.sleep(0.25)
+            with self.assertRaises(Closed):
+                silent.read(1)
+            busy.call(API_VERSIONS, 0, b"")
+        self.assertEqual(broker.stop(), 0)
+
+    def test_a_peer_that_vanished_without_a_word_is_forgotten(self):
+        broker = Broker(connections_max_idle_ms="1500").start()
+        self.addCleanup(broker.remove)
+        wire = Wire(broker.bootstrap)
+        wire.call(API_VERSIONS, 0, b"")
+        here = "%04X" % wire.socket.getsockname()[1]
+        with open("/proc/net/tcp") as table:
+            theirs = [row for row in map(str.split, table) if row[2].endswith(":" + here)]
+        self.assertEqual([row[5].split(":")[0] for row in theirs], ["02"], "the broker's side has no keepalive timer")
+        tcp_repair = 19  # a socket that is closed in this state sends nothing
+        try:
+            wire.socket.setsockopt(socket.IPPROTO_TCP, tcp_repair, 1)
+        except OSError as error:
+            wire.socket.close()
+            self.skipTest(f"TCP_REPAIR: {error}: this needs the right to administer the network")
+        wire.socket.close()
+        self.assertEqual(connections(broker), 1)
+        self.assertTrue(eventually(lambda: connections(broker) == 0))
+        self.assertEqual(broker.stop(), 0)
+
+
+def resident_mib(broker):
+    with open(f"/proc/{broker.process.pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) / 1024
+
+
+def connections(broker):
+    for line in broker.get("/metrics").splitlines():
+        if line.startswith("millrace_server_connections "):
+            return float(line.split()[1])
+
+
+def serves(broker):
+    try:
+        with Wire(broker.bootstrap) as wire:
+            return struct.unpack_from(">h", wire.call(API_VERSIONS, 0, b""))[0] == 0
+    except (Closed, OSError):
+        return False
+
+
+def eventually(holds, seconds_max=15):
+    deadline = time.monotonic() + seconds_max
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 class StartUp(unittest.TestCase):

@@ -4,7 +4,7 @@ import socket
 import struct
 
 RECEIVE_SECONDS_MAX = 20
-PRODUCE, METADATA, API_VERSIONS, CREATE_TOPICS = 0, 3, 18, 19
+PRODUCE, FETCH, METADATA, API_VERSIONS, CREATE_TOPICS = 0, 1, 3, 18, 19
 
 
 class Closed(Exception):
@@ -77,6 +77,18 @@ def metadata(topics=None):
 def produce(topic, batch, acks=1, partition=0):
     """Body of Produce v8."""
     return (struct.pack(">hhi", -1, acks, 10000) + struct.pack(">i", 1) + text(topic) + struct.pack(">iii", 1, partition, len(batch)) + batch)
+
+
+def fetch(topic, offset=0, bytes_max=1 << 20, partition=0, wait_ms=0):
+    """Body of Fetch v4."""
+    return (struct.pack(">iiiib", -1, wait_ms, 1, bytes_max, 0) + struct.pack(">i", 1) + text(topic)
+            + struct.pack(">iiqi", 1, partition, offset, bytes_max))
+
+
+def create_topics(names, partitions=1):
+    """Body of CreateTopics v0."""
+    topics = b"".join(text(name) + struct.pack(">ihii", partitions, 1, 0, 0) for name in names)
+    return struct.pack(">i", len(names)) + topics + struct.pack(">i", 10000)
 
 
 def produced(answer):
