@@ -96,10 +96,9 @@ TEST(OldVersions, the_answer_to_create_topics_0_is_names_and_codes_1_adds_messag
   CreateTopicsResponse response;
   response.topics.emplace_back().name = "t";
   response.topics.back().error_code = 36;
-  response.topics.back().error_message.reset();
   response.topics.emplace_back().name = "u";
-  response.topics.back().error_message.reset();
   expect_bytes(response, 0, "00000002 't' 0024 'u' 0000");
+  response.topics[1].error_message.reset();
   response.topics[0].error_message = "there";
   expect_bytes(response, 1, "00000002 't' 0024 'there' 'u' 0000 ffff");
   response.throttle_time_ms = 9;
