@@ -112,9 +112,10 @@ void MetadataLog::append(std::vector<machine::Record> records, Committed committ
     if (!failure) {
       queue_.push_back({std::move(records), std::move(committed), generation_});
       changed_.notify_one();
+      return;
     }
   }
-  if (failure) committed(std::move(*failure));
+  committed(std::move(*failure));
 }
 
 void MetadataLog::offer_snapshot(metadata::ImagePointer image) {
@@ -166,7 +167,7 @@ Result<Offset> MetadataLog::append_one(const Pending& batch) {
 
 Status MetadataLog::flush() {
   const storage::FlushPlan plan = log_->begin_flush();
-  const Status flushed = storage::run_flush(*options_.fs, plan);
+  Status flushed = storage::run_flush(*options_.fs, plan);
   log_->end_flush(plan, flushed);
   return flushed;
 }

@@ -92,7 +92,7 @@ Status MetadataService::stop() {
     changed_.notify_one();
   }
   if (repairs_.joinable()) repairs_.join();
-  const Status closed = log_ == nullptr ? ok() : log_->close();
+  Status closed = log_ == nullptr ? ok() : log_->close();
   if (controller_ != nullptr) controller_->stop();
   return closed;
 }

@@ -33,7 +33,7 @@ void PartitionLogWriter::append(std::vector<machine::Record> records, Committed 
       Result<replication::Appended> appended = partition_->append(std::move(batch), replication::Acks::all);
       MutexLock lock(mutex_);
       if (appended) {
-        waiting.appended = std::move(*appended);
+        waiting.appended = *appended;
       } else if (!failed_) {
         failed_ = std::move(appended).error();
       }

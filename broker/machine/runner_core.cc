@@ -21,20 +21,20 @@ RunnerCore::RunnerCore(LogWriter& log, const Clock& clock, RunnerLimits limits, 
 RunnerCore::~RunnerCore() { ENSURE(parked_.empty()); }
 
 void RunnerCore::submit(std::unique_ptr<Command> command) {
-  {
-    MutexLock lock(mutex_);
-    if (!stopped_ && in_flight_ < limits_.commands_max) {
-      ++in_flight_;
-      incoming_.push_back(std::move(command));
-    }
-  }
-  if (!command) return enter();
+  std::unique_ptr<Command> refused;
   bool stopped = false;
   {
     MutexLock lock(mutex_);
     stopped = stopped_;
+    if (stopped || in_flight_ >= limits_.commands_max) {
+      refused = std::move(command);
+    } else {
+      ++in_flight_;
+      incoming_.push_back(std::move(command));
+    }
   }
-  command->finish(Error{stopped ? Errc::shutting_down : Errc::overloaded, "too many commands wait"});
+  if (!refused) return enter();
+  refused->finish(Error{stopped ? Errc::shutting_down : Errc::overloaded, "too many commands wait"});
 }
 
 void RunnerCore::restart(std::function<void()> install, Offset next) {

@@ -114,6 +114,50 @@ class Local(unittest.TestCase):
         listing = json.loads(run("kcat", "-b", self.status()["bootstrap"], "-L", "-J").stdout)
         self.assertNotIn("invoices", [t["topic"] for t in listing["topics"]])
 
+    def described(self, kind, name):
+        return self.millrace("describe", kind, name, "--data-dir", self.data).stdout.decode()
+
+    def test_what_has_no_effect_here_is_named_and_blocks_nothing(self):
+        path = pathlib.Path(self.manifests, "cluster.yaml")
+        path.write_text("apiVersion: millrace.dev/v1alpha1\nkind: KafkaCluster\nmetadata: {name: local}\nspec:\n"
+                        "  image: registry/other:1\n  resources: {requests: {cpu: 1}}\n  rack: {topologyKey: zone}\n"
+                        "  autoscaling: {mode: Advise}\n  storage: {type: persistent-claim, size: 1Gi, class: fast}\n"
+                        "  listeners:\n  - {name: plain, port: 9092, type: internal}\n  - {name: outer, port: 9094, type: nodeport}\n"
+                        "  template: {pod: {spec: {nodeSelector: {a: b}}}}\n")
+        self.up()
+        self.assertTrue(self.status()["ready"])
+        fields = ["spec.image", "spec.storage.size", "spec.storage.class", "spec.listeners[outer].type", "spec.resources", "spec.rack",
+                  "spec.autoscaling", "spec.template.pod.spec.nodeSelector"]
+        said = "without effect on the local backend: " + ", ".join(fields)
+        self.assertIn(said, self.described("cluster", "local"))
+        why = self.millrace("why", "local", "--data-dir", self.data).stdout.decode()
+        self.assertIn("Nothing blocks", why)
+        self.assertIn(said, why)
+        outer = json.loads(self.millrace("get", "clusters", "-o", "json", "--data-dir", self.data).stdout)
+        outer = {one["name"]: one["bootstrapServers"] for one in outer["items"][0]["status"]["listeners"]}["outer"]
+        run("kcat", "-b", outer, "-L")
+        self.apply(path.read_text().replace("  rack: {topologyKey: zone}\n", ""))
+        self.wait_for("the warning's change", lambda: "spec.rack" not in self.described("cluster", "local").split("Conditions", 1)[-1])
+
+    def test_more_replicas_than_brokers_are_refused_with_the_reason(self):
+        self.up()
+        self.apply(self.topic_manifest(name="wide").replace("replicas: 1", "replicas: 3"))
+        self.wait_for("the refusal", lambda: "TooFewBrokers" in self.described("topic", "wide"))
+        self.assertIn("has 1 broker", self.described("topic", "wide"))
+        listing = json.loads(run("kcat", "-b", self.status()["bootstrap"], "-L", "-J").stdout)
+        self.assertNotIn("wide", [t["topic"] for t in listing["topics"]])
+
+    def test_the_status_counts_what_each_broker_has(self):
+        self.up()
+
+        def row():
+            listed = json.loads(self.millrace("get", "clusters", "-o", "json", "--data-dir", self.data).stdout)
+            return listed["items"][0]["status"]["brokers"][0]
+        self.wait_for("the counts", lambda: row().get("partitions") == 4)
+        self.assertEqual(row(), {"id": 0, "pod": "local-kafka-0", "ready": True, "leaders": 4, "partitions": 4})
+        self.apply(self.topic_manifest(partitions=2))
+        self.wait_for("the new counts", lambda: row()["leaders"] == 6)
+
     def test_a_topic_of_a_missing_cluster_waits_and_says_so(self):
         self.up()
         self.apply(self.topic_manifest(name="orphan", cluster="nowhere"))

@@ -78,7 +78,7 @@ std::vector<std::string> environment(const std::map<std::string, std::string>& m
     const std::string_view line(*entry);
     if (!more.contains(std::string(line.substr(0, line.find('='))))) result.emplace_back(line);
   }
-  for (const auto& [name, value] : more) result.push_back(name + "=" + value);
+  for (const auto& [name, value] : more) result.emplace_back(name).append("=").append(value);
   return result;
 }
 

@@ -21,6 +21,7 @@ void ProducerIds::take(Taken taken) {
       ask = !std::exchange(asked_, true);
     }
   }
+  // NOLINTNEXTLINE(bugprone-use-after-move): it was moved only where at_once is empty
   if (at_once) return taken(std::move(*at_once));
   if (!ask) return;
   controller_.allocate_producer_ids({.broker = self_},
