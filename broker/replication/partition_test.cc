@@ -73,8 +73,8 @@ class PartitionTest : public ::testing::Test {
     return result ? Errc::conflict : result.error().code;
   }
 
+  CountingListener listener_;  // the machine's flusher may hold a partition that tells it
   Machine machine_;
-  CountingListener listener_;
   const Uuid topic_id_ = Uuid::from_random(3, 4);
   std::shared_ptr<Partition> partition_;
 };

@@ -43,12 +43,13 @@ inline constexpr ConfigKey kCleanerBackoffMs{.name = "log.cleaner.backoff.ms",
                                              .doc =
                                                  "How long after there was nothing to compact logs are looked at "
                                                  "again."};
-inline constexpr ConfigKey kCleanerDedupeBufferSize{
-    .name = "log.cleaner.dedupe.buffer.size",
-    .type = ConfigType::int64,
-    .fallback = "134217728",
-    .min = 1 << 20,
-    .doc = "Memory for the keys of one pass of compaction; it takes what its keys need, 30 bytes each, up to this."};
+inline constexpr ConfigKey kCleanerDedupeBufferSize{.name = "log.cleaner.dedupe.buffer.size",
+                                                    .type = ConfigType::int64,
+                                                    .fallback = "134217728",
+                                                    .min = 1 << 20,
+                                                    .doc =
+                                                        "Memory for the keys of one pass of compaction: 30 bytes for "
+                                                        "each record that is not compacted yet, up to this."};
 inline constexpr ConfigKey kCleanerIoBytesPerSecond{.name = "log.cleaner.io.max.bytes.per.second",
                                                     .type = ConfigType::float64,
                                                     .fallback = "1.7976931348623157E308",

@@ -144,7 +144,7 @@ Status bench_cleaning(io::FileSystem& fs, const std::string& directory, Clock& c
                                                      .topic = "bench",
                                                      .partition = PartitionIndex(0),
                                                      .topic_id = {},
-                                                     .config = {.segment_bytes_max = 32 << 20, .compact = true},
+                                                     .config = {.segment_bytes_max = 4 << 20, .compact = true},
                                                      .clock = &clock}));
   const size_t records = kLogBytes / (record_bytes + 20);
   uint64_t random = 88172645463325252;
@@ -165,6 +165,7 @@ Status bench_cleaning(io::FileSystem& fs, const std::string& directory, Clock& c
   log->end_flush(flush, storage::run_flush(fs, flush));
   const uint64_t before = log->size_bytes();
   TRY_ASSIGN(auto plan, log->plan_cleaning(log->log_end()));
+  if (!plan) return Error{Errc::invalid_argument, "nothing of the log is sealed"};
   TRY_ASSIGN(const double resident, resident_bytes(fs));
   const Stopwatch watch(clock);
   double resident_most = resident;

@@ -18,7 +18,7 @@ class OffsetMap {
   using HashKey = std::array<uint64_t, 2>;
   static constexpr size_t kEntryBytes = 24;
 
-  // Of at most `bytes_max`, and no larger than `keys_expected` need.
+  // Of at most `bytes_max`, and no larger than `keys_expected` need; allocated at once.
   OffsetMap(size_t bytes_max, uint64_t keys_expected, HashKey hash_key);
 
   // False when it is full: then the key is not in it. Offsets of one key ascend.
