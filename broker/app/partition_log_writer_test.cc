@@ -26,6 +26,7 @@ struct PartitionLogWriterTest : testing::Test, replication::PartitionListener {
   std::string told;  // in order: name=offset or name=error, one word each
 
   void SetUp() override { open(INT64_MAX); }
+  ~PartitionLogWriterTest() override { machine.flusher.stop(); }  // it may hold a partition that tells the writer
   void open(int64_t flush_messages) {
     writer.reset();
     partition.reset();
