@@ -78,7 +78,11 @@ function(millrace_library tree folder)
     target_precompile_headers(${target}_test REUSE_FROM pch_test)
     set_target_properties(${target}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     add_test(NAME ${tree}/${folder} COMMAND ${target}_test)
-    set_tests_properties(${tree}/${folder} PROPERTIES LABELS unit TIMEOUT 300)
+    set(timeout 300)
+    if(MILLRACE_SANITIZE)
+      set(timeout 1200)  # sanitizers make a test up to twenty times as slow
+    endif()
+    set_tests_properties(${tree}/${folder} PROPERTIES LABELS unit TIMEOUT ${timeout})
   endif()
 
   add_test(NAME layering.${tree}/${folder}

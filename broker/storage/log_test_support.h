@@ -12,6 +12,13 @@
 
 namespace millrace::storage {
 
+// The part of a long seeded test that is run: one in so many, where a sanitizer makes everything many times as slow.
+#if defined(MILLRACE_SANITIZED)
+inline constexpr uint64_t kOneIn = 5;
+#else
+inline constexpr uint64_t kOneIn = 1;
+#endif
+
 // The small language of the log's tests: a log on a simulated disk, what happens to it, and what it holds.
 
 inline Bytes bytes_of(const ReadInfo& info) {
