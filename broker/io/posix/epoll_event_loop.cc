@@ -65,16 +65,11 @@ EpollEventLoop::~EpollEventLoop() {
 }
 
 void EpollEventLoop::post(std::function<void()> task) {
-  {
-    MutexLock lock(mutex_);
-    if (!stopping_.load(std::memory_order_relaxed)) {
-      posted_.push_back(std::move(task));
-      task = nullptr;
-    }
-  }
-  if (task) return;          // stopped: dropped, outside the mutex
-  if (is_current()) return;  // looks at the queue before it sleeps
-  wake();
+  // The loop may end as soon as this task has run, so it is not touched once the task can be seen.
+  MutexLock lock(mutex_);
+  if (stopping_.load(std::memory_order_relaxed)) return;  // dropped with the parameter, outside the mutex
+  posted_.push_back(std::move(task));
+  if (!is_current()) wake();  // else it looks at the queue before it sleeps
 }
 
 void EpollEventLoop::wake() {
