@@ -22,9 +22,9 @@ struct Replayed {
   Offset next;
 };
 
-Result<Bytes> bytes_of(const storage::ReadInfo &read) {
-  if (const Bytes *bytes = std::get_if<Bytes>(&read.data)) return *bytes;
-  const SourceRange &range = std::get<SourceRange>(read.data);
+Result<Bytes> bytes_of(const storage::ReadInfo& read) {
+  if (const Bytes* bytes = std::get_if<Bytes>(&read.data)) return *bytes;
+  const SourceRange& range = std::get<SourceRange>(read.data);
   Bytes bytes = Bytes::uninitialized(range.size);
   TRY_ASSIGN(const size_t size, range.source->read_at(range.position, {bytes.mutable_data(), bytes.size()}));
   return bytes.slice(0, size);
@@ -32,7 +32,7 @@ Result<Bytes> bytes_of(const storage::ReadInfo &read) {
 
 // Where the batches end. By their headers, not their records: compaction takes records out of a batch, all of them at
 // times, and leaves its range of offsets.
-std::optional<Offset> end_of(const Bytes &batches) {
+std::optional<Offset> end_of(const Bytes& batches) {
   std::optional<Offset> end;
   for (size_t at = 0; batches.size() - at >= protocol::kBatchHeaderBytes;) {
     const protocol::BatchHeader header = protocol::BatchHeader::decode(batches.data() + at);
@@ -45,7 +45,7 @@ std::optional<Offset> end_of(const Bytes &batches) {
 
 // The whole log. Errors: those of reading, or timed_out while records lie above
 // the high watermark.
-Result<Replayed> replay(replication::Partition &partition, LeaderEpoch epoch, const coordinator::GroupConfig &config) {
+Result<Replayed> replay(replication::Partition& partition, LeaderEpoch epoch, const coordinator::GroupConfig& config) {
   TRY_ASSIGN(const replication::PartitionOffsets offsets, partition.offsets(epoch));
   if (offsets.high_watermark != offsets.log_end)
     return Error{Errc::timed_out, "uncommitted records of the last leader"};
@@ -57,7 +57,7 @@ Result<Replayed> replay(replication::Partition &partition, LeaderEpoch epoch, co
     TRY_ASSIGN(const std::vector<protocol::Record> records, protocol::read_batches(batches));
     const std::optional<Offset> end = end_of(batches);
     if (!end || *end <= at) return Error{Errc::corrupt, "no batch at offset " + std::to_string(at.value())};
-    for (const protocol::Record &record : records) {
+    for (const protocol::Record& record : records) {
       if (record.offset < at || record.offset >= replayed.next) continue;
       replayed.groups.apply(record.offset, {.key = record.key, .value = record.value});
     }
@@ -77,7 +77,7 @@ GroupHost::GroupHost(GroupHostOptions options) : state_(std::make_shared<State>(
                                            .metrics = state_->options.metrics,
                                            .config = state_->options.config,
                                            .new_uuid = state_->options.new_uuid,
-                                           .on_failed = [weak](PartitionIndex index, const Error &error) {
+                                           .on_failed = [weak](PartitionIndex index, const Error& error) {
                                              kLog.warn("a partition of group records failed and is loaded again",
                                                        {{"partition", index}, {"error", error.to_string()}});
                                              if (const std::shared_ptr<State> state = weak.lock())
@@ -93,17 +93,17 @@ void GroupHost::stop() {
     MutexLock lock(state_->mutex);
     if (state_->stopped) return;
     state_->stopped = true;
-    for (auto &[index, led] : state_->led) {
+    for (auto& [index, led] : state_->led) {
       if (led.writer) writers.push_back(led.writer);
     }
     state_->led.clear();
   }
-  for (const auto &writer : writers) writer->close(Error{Errc::shutting_down, {}});
+  for (const auto& writer : writers) writer->close(Error{Errc::shutting_down, {}});
   state_->coordinator->stop();
 }
 
-void GroupHost::apply(const metadata::ClusterImage &image) {
-  const metadata::TopicImage *topic = image.find_topic(metadata::kOffsetsTopic);
+void GroupHost::apply(const metadata::ClusterImage& image) {
+  const metadata::TopicImage* topic = image.find_topic(metadata::kOffsetsTopic);
   std::map<PartitionIndex, LeaderEpoch> leads;
   if (topic != nullptr) {
     for (size_t i = 0; i < topic->partitions.size(); ++i) {
@@ -116,21 +116,21 @@ void GroupHost::apply(const metadata::ClusterImage &image) {
   {
     MutexLock lock(state_->mutex);
     if (state_->stopped) return;
-    for (const auto &[index, led] : state_->led) {
+    for (const auto& [index, led] : state_->led) {
       auto at = leads.find(index);
       if (at == leads.end() || at->second != led.epoch) gone.push_back(index);
     }
-    for (const auto &[index, epoch] : leads) {
+    for (const auto& [index, epoch] : leads) {
       auto at = state_->led.find(index);
       if (at == state_->led.end() || at->second.epoch != epoch) come.emplace_back(index, epoch);
     }
   }
   for (PartitionIndex index : gone) state_->let_go(index, Error{Errc::not_leader, {}});
-  for (const auto &[index, epoch] : come) state_->lead(index, epoch);
+  for (const auto& [index, epoch] : come) state_->lead(index, epoch);
   state_->coordinator->set_partitions(topic == nullptr ? 0 : static_cast<int32_t>(topic->partitions.size()));
 }
 
-void GroupHost::progress(const replication::Partition &partition) {
+void GroupHost::progress(const replication::Partition& partition) {
   if (!partition.is_internal() || partition.id().topic != metadata::kOffsetsTopic) return;
   std::shared_ptr<PartitionLogWriter> writer;
   {
@@ -177,7 +177,7 @@ void GroupHost::State::lead(PartitionIndex index, LeaderEpoch epoch) {
   });
 }
 
-void GroupHost::State::let_go(PartitionIndex index, const Error &why) {
+void GroupHost::State::let_go(PartitionIndex index, const Error& why) {
   std::shared_ptr<PartitionLogWriter> writer;
   {
     MutexLock lock(mutex);

@@ -16,11 +16,11 @@ namespace millrace::app {
 
 // All of it is borrowed and outlives the host.
 struct GroupHostOptions {
-  Clock *clock = nullptr;
-  replication::PartitionManager *partitions = nullptr;
-  io::EventLoop *loop = nullptr;  // loads partitions and runs the coordinator's timers
+  Clock* clock = nullptr;
+  replication::PartitionManager* partitions = nullptr;
+  io::EventLoop* loop = nullptr;  // loads partitions and runs the coordinator's timers
   coordinator::GroupConfig config;
-  coordinator::CoordinatorMetrics *metrics = nullptr;
+  coordinator::CoordinatorMetrics* metrics = nullptr;
   std::function<Uuid()> new_uuid;
   BrokerId self;
 };
@@ -36,14 +36,14 @@ class GroupHost {
  public:
   explicit GroupHost(GroupHostOptions options);
   ~GroupHost();
-  GroupHost(const GroupHost &) = delete;
-  GroupHost &operator=(const GroupHost &) = delete;
+  GroupHost(const GroupHost&) = delete;
+  GroupHost& operator=(const GroupHost&) = delete;
 
-  coordinator::GroupCoordinator &coordinator() { return *state_->coordinator; }
+  coordinator::GroupCoordinator& coordinator() { return *state_->coordinator; }
   // By the one thread that publishes images, after PartitionManager::apply().
   // Empty partitions serve when it returns.
-  void apply(const metadata::ClusterImage &image);
-  void progress(const replication::Partition &partition);  // any thread; cheap for partitions that are not ours
+  void apply(const metadata::ClusterImage& image);
+  void progress(const replication::Partition& partition);  // any thread; cheap for partitions that are not ours
   // Answers what waits. The loop may still run tasks of ours, which then do
   // nothing.
   void stop();
@@ -69,7 +69,7 @@ class GroupHost {
 
     void run_at(TimePoint at, std::function<void()> task) override;
     void lead(PartitionIndex index, LeaderEpoch epoch);
-    void let_go(PartitionIndex index, const Error &why);
+    void let_go(PartitionIndex index, const Error& why);
     void load(PartitionIndex index, uint64_t ticket);
     void reload_later(PartitionIndex index);
     bool is_current(PartitionIndex index, uint64_t ticket);

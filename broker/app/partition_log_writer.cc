@@ -7,7 +7,7 @@
 
 namespace millrace::app {
 
-PartitionLogWriter::PartitionLogWriter(std::shared_ptr<replication::Partition> partition, const Clock &clock)
+PartitionLogWriter::PartitionLogWriter(std::shared_ptr<replication::Partition> partition, const Clock& clock)
     : partition_(std::move(partition)), clock_(clock) {}
 
 PartitionLogWriter::~PartitionLogWriter() { close(Error{Errc::shutting_down, {}}); }
@@ -15,10 +15,10 @@ PartitionLogWriter::~PartitionLogWriter() { close(Error{Errc::shutting_down, {}}
 void PartitionLogWriter::append(std::vector<machine::Record> records, Committed committed) {
   protocol::RecordBatchBuilder builder;
   const Timestamp now = clock_.wall_ms();
-  const auto view = [](const std::optional<Bytes> &bytes) {
+  const auto view = [](const std::optional<Bytes>& bytes) {
     return bytes ? std::optional(bytes->view()) : std::nullopt;
   };
-  for (const machine::Record &record : records) builder.add(now, view(record.key), view(record.value));
+  for (const machine::Record& record : records) builder.add(now, view(record.key), view(record.value));
   Bytes batch = builder.build();
   {
     MutexLock order(order_);
@@ -57,7 +57,7 @@ void PartitionLogWriter::progress() {
   settle();
 }
 
-void PartitionLogWriter::close(const Error &error) {
+void PartitionLogWriter::close(const Error& error) {
   {
     MutexLock lock(mutex_);
     if (!failed_) failed_ = error;
@@ -65,7 +65,7 @@ void PartitionLogWriter::close(const Error &error) {
   settle();
 }
 
-std::optional<Result<Offset>> PartitionLogWriter::outcome(const Waiting &waiting) {
+std::optional<Result<Offset>> PartitionLogWriter::outcome(const Waiting& waiting) {
   if (!waiting.appended) return Result<Offset>(Error(*failed_));
   Result<bool> acknowledged =
       waiting.appended->acknowledged ? Result<bool>(true) : partition_->is_acknowledged(*waiting.appended);

@@ -18,7 +18,7 @@ namespace millrace::app {
 // partition makes a new writer. Thread-safe.
 class PartitionLogWriter final : public machine::LogWriter {
  public:
-  PartitionLogWriter(std::shared_ptr<replication::Partition> partition, const Clock &clock);
+  PartitionLogWriter(std::shared_ptr<replication::Partition> partition, const Clock& clock);
   ~PartitionLogWriter() override;
 
   void append(std::vector<machine::Record> records, Committed committed) override;
@@ -26,7 +26,7 @@ class PartitionLogWriter final : public machine::LogWriter {
   // The partition has made progress: see replication::PartitionListener.
   void progress();
   // Fails what waits and everything later with `error`.
-  void close(const Error &error);
+  void close(const Error& error);
 
  private:
   struct Waiting {
@@ -35,10 +35,10 @@ class PartitionLogWriter final : public machine::LogWriter {
   };
 
   void settle();  // reports, in order, what has been decided
-  std::optional<Result<Offset>> outcome(const Waiting &waiting) REQUIRES(mutex_);
+  std::optional<Result<Offset>> outcome(const Waiting& waiting) REQUIRES(mutex_);
 
   const std::shared_ptr<replication::Partition> partition_;
-  const Clock &clock_;
+  const Clock& clock_;
   Mutex order_;  // before mutex_: appends enter the partition and the queue in
                  // the same order
   Mutex mutex_;  // before the partition's

@@ -30,7 +30,7 @@ void run_parallel(size_t threads, size_t count, const std::function<void(size_t)
 
 Result<std::unique_ptr<PartitionManager>> PartitionManager::open(PartitionManagerOptions options,
                                                                  metadata::ImagePointer image) {
-  auto state = std::make_unique<State>(std::move(options));
+  auto state = std::make_unique<State>(options);
   const storage::LogDir& dir = *state->options.dir;
   state->image = image;
   TRY(state->set_strays_aside());

@@ -27,12 +27,13 @@ void Dispatcher::dispatch(Connection& connection, Bytes frame, uint64_t sequence
                             "request header: " + header.error().to_string());
   }
   const int16_t key = header->api;
-  const int8_t row =
+  const int8_t found =
       key >= 0 && static_cast<size_t>(key) < kKeysMax ? row_of_key_[static_cast<size_t>(key)] : int8_t{-1};
-  if (row < 0) {
+  if (found < 0) {
     return connection.close(CloseReason::unsupported, "API key " + std::to_string(key) + " is not served");
   }
-  const Handler& handler = handlers_[static_cast<size_t>(row)];
+  const auto row = static_cast<uint8_t>(found);
+  const Handler& handler = handlers_[row];
   const bool is_known = header->version >= handler.version_min && header->version <= handler.version_max;
   // KIP-511: the handler says which versions there are; the body stays unread.
   const bool negotiates = handler.api == protocol::ApiKey::api_versions && header->version > handler.version_max;
@@ -49,7 +50,7 @@ void Dispatcher::dispatch(Connection& connection, Bytes frame, uint64_t sequence
       .received_at = received_at,
   };
   Bytes body = is_known ? frame.slice(header->body_at, frame.size() - header->body_at) : Bytes();
-  connection.measure(sequence, metrics_.apis[static_cast<size_t>(row)]);
+  connection.measure(sequence, metrics_.apis[row]);
   handler.run(RawRequest{
       services_, std::move(context), std::move(body),
       ReplySlot(connection.shared_from_this(), sequence, handler.api, header->version, header->correlation_id)});

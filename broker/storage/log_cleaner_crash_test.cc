@@ -1,4 +1,3 @@
-#include <cstdlib>
 #include <set>
 
 #include "broker/io/sim/sim_random.h"
@@ -263,8 +262,7 @@ class LogCleanerFuzz : public CleanerTest {
 };
 
 TEST_F(LogCleanerFuzz, agrees_with_a_map_whatever_happens) {
-  const char* asked = std::getenv("MILLRACE_SEEDS");  // how many, for a long run by hand
-  const uint64_t seeds = asked == nullptr ? 200 / kOneIn : std::strtoull(asked, nullptr, 10);
+  const uint64_t seeds = seeds_to_run(200);
   for (uint64_t seed = 1; seed <= seeds; ++seed) {
     trace_.clear();
     run(seed);

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstdlib>
 
 #include "broker/io/sim/sim_random.h"
 #include "broker/storage/log_test_support.h"
@@ -156,8 +155,7 @@ class LogFuzz : public LogTest {
 };
 
 TEST_F(LogFuzz, agrees_with_a_list_of_records_whatever_happens) {
-  const char* asked = std::getenv("MILLRACE_SEEDS");  // how many, for a long run by hand
-  const uint64_t seeds = asked == nullptr ? 300 / kOneIn : std::strtoull(asked, nullptr, 10);
+  const uint64_t seeds = seeds_to_run(300);
   for (uint64_t seed = 1; seed <= seeds; ++seed) {
     run(seed);
     if (HasFailure()) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,13 @@ inline constexpr uint64_t kOneIn = 5;
 #else
 inline constexpr uint64_t kOneIn = 1;
 #endif
+
+// How many seeds a test of random operations runs; MILLRACE_SEEDS in the environment names more, for a long run by
+// hand.
+inline uint64_t seeds_to_run(uint64_t usual) {
+  const char* asked = std::getenv("MILLRACE_SEEDS");
+  return asked == nullptr ? usual / kOneIn : std::strtoull(asked, nullptr, 10);
+}
 
 // The small language of the log's tests: a log on a simulated disk, what happens to it, and what it holds.
 

@@ -2,13 +2,14 @@
 
 import os
 import resource
+import select
 import socket
 import struct
 import subprocess
 import time
 import unittest
 
-from harness import BINARIES, Broker, BrokerTest, free_ports, run
+from harness import BINARIES, WAIT_SECONDS_MAX, Broker, BrokerTest, free_ports, run, until
 from wire import (API_VERSIONS, CREATE_TOPICS, FETCH, METADATA, PRODUCE, Closed, Wire, batch, create_topics, fetch, frame, metadata, produce,
                   produced, text)
 
@@ -89,7 +90,6 @@ class Frames(BrokerTest):
             with Wire(self.bootstrap) as wire:
                 answer = wire.call(METADATA, 4, metadata([name]))
                 self.assertIn(struct.pack(">h", INVALID_TOPIC) + text(name) if name.isascii() else struct.pack(">h", INVALID_TOPIC), answer, name)
-
 
     def test_topics_of_names_that_are_not_allowed_are_not_created(self):
         names = ["", ".", "..", "a/b", "a b", "a\0b", "x" * 250]
@@ -187,7 +187,6 @@ class Crowds(BrokerTest):
             with Wire(self.bootstrap) as other:
                 self.assertEqual(struct.unpack_from(">h", other.call(API_VERSIONS, 0, b""))[0], 0)
 
-
     def test_a_client_that_asks_for_records_and_never_reads_costs_little_memory(self):
         broker = Broker().start()
         self.addCleanup(broker.remove)
@@ -226,7 +225,7 @@ class Crowds(BrokerTest):
         self.addCleanup(client.socket.close)
         host, port = broker.bootstrap.split(":")
         held = [socket.create_connection((host, int(port))) for _ in range(39)]
-        self.assertTrue(eventually(lambda: connections(broker) == 40))
+        until(lambda: connections(broker) == 40, "all are connected")
         slowest, refused = 0, 0
         for _ in range(30):
             crowd = [socket.create_connection((host, int(port))) for _ in range(50)]
@@ -244,7 +243,7 @@ class Crowds(BrokerTest):
         self.assertLess(slowest, 1)
         for one in held:
             one.close()
-        self.assertTrue(eventually(lambda: serves(broker)), "nobody is let in after others left")
+        until(lambda: serves(broker), "others are let in after some left")
         self.assertEqual(broker.stop(), 0)
 
     def test_one_address_does_not_get_more_connections_than_its_share(self):
@@ -252,10 +251,10 @@ class Crowds(BrokerTest):
         self.addCleanup(broker.remove)
         host, port = broker.bootstrap.split(":")
         held = [socket.create_connection((host, int(port))) for _ in range(5)]
-        self.assertTrue(eventually(lambda: connections(broker) == 5))
+        until(lambda: connections(broker) == 5, "all are connected")
         self.assertFalse(serves(broker))
         held.pop().close()
-        self.assertTrue(eventually(lambda: serves(broker)))
+        until(lambda: serves(broker), "another is let in after one left")
         for one in held:
             one.close()
         self.assertEqual(broker.stop(), 0)
@@ -266,9 +265,10 @@ class Silence(unittest.TestCase):
         broker = Broker(connections_max_idle_ms="1500").start()
         self.addCleanup(broker.remove)
         with Wire(broker.bootstrap) as silent, Wire(broker.bootstrap) as busy:
-            for _ in range(10):
+            deadline = time.monotonic() + WAIT_SECONDS_MAX
+            while not select.select([silent.socket], [], [], 0.25)[0]:  # until the silent one hears something: its end
                 busy.call(API_VERSIONS, 0, b"")
-                time.sleep(0.25)
+                self.assertLess(time.monotonic(), deadline)
             with self.assertRaises(Closed):
                 silent.read(1)
             busy.call(API_VERSIONS, 0, b"")
@@ -291,7 +291,7 @@ class Silence(unittest.TestCase):
             self.skipTest(f"TCP_REPAIR: {error}: this needs the right to administer the network")
         wire.socket.close()
         self.assertEqual(connections(broker), 1)
-        self.assertTrue(eventually(lambda: connections(broker) == 0))
+        until(lambda: connections(broker) == 0, "the vanished peer is forgotten")
         self.assertEqual(broker.stop(), 0)
 
 
@@ -312,15 +312,6 @@ def serves(broker):
             return struct.unpack_from(">h", wire.call(API_VERSIONS, 0, b""))[0] == 0
     except (Closed, OSError):
         return False
-
-
-def eventually(holds, seconds_max=15):
-    deadline = time.monotonic() + seconds_max
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 class StartUp(unittest.TestCase):

@@ -4,10 +4,9 @@ import os
 import pathlib
 import random
 import subprocess
-import time
 import unittest
 
-from harness import KAFKA_TOOL, Broker, BrokerTest, run, skip
+from harness import KAFKA_TOOL, WAIT_SECONDS_MAX, Broker, BrokerTest, run, skip, until
 
 try:
     from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition, OFFSET_BEGINNING
@@ -15,22 +14,9 @@ try:
 except ImportError:
     skip("confluent-kafka for Python is missing: install the Debian package python3-confluent-kafka")
 
-WAIT_SECONDS_MAX = 60
 SEGMENT_BYTES = 1 << 20
 SOON = {"log_cleaner_backoff_ms": "50", "offsets_topic_num_partitions": "1", "offsets_topic_segment_bytes": str(SEGMENT_BYTES),
         "log_segment_delete_delay_ms": "50"}
-
-
-def until(condition, what):
-    """Asks again and again until it holds; returns what it answered."""
-    deadline = time.monotonic() + WAIT_SECONDS_MAX
-    while True:
-        answer = condition()
-        if answer:
-            return answer
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {WAIT_SECONDS_MAX} s: {what}")
-        time.sleep(0.05)
 
 
 class Compaction(BrokerTest):

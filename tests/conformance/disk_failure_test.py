@@ -8,10 +8,9 @@ import socket
 import struct
 import subprocess
 import tempfile
-import time
 import unittest
 
-from harness import BINARIES, READY_SECONDS_MAX, STOP_SECONDS_MAX, free_ports
+from harness import BINARIES, READY_SECONDS_MAX, STOP_SECONDS_MAX, free_ports, until
 from wire import METADATA, PRODUCE, Wire, batch, metadata, produce, produced
 
 FATAL_DISK_ERROR = 3
@@ -31,15 +30,16 @@ class DiskFailure(unittest.TestCase):
                                     "--set", f"listeners=PLAINTEXT://{self.bootstrap}", "--set", f"millrace.http.listener=127.0.0.1:{http}"],
                                    stderr=subprocess.PIPE, **limits)
         self.addCleanup(self.end, process)
-        deadline = time.monotonic() + READY_SECONDS_MAX
-        while True:
+
+        def connects():
+            self.assertIsNone(process.poll(), "the broker did not start")
             try:
                 with socket.create_connection(("127.0.0.1", kafka)):
-                    return process
+                    return True
             except ConnectionError:
-                self.assertIsNone(process.poll(), "the broker did not start")
-                self.assertLess(time.monotonic(), deadline, "the broker did not start")
-                time.sleep(0.01)
+                return False
+        until(connects, "the broker takes connections", READY_SECONDS_MAX)
+        return process
 
     @staticmethod
     def end(process):

@@ -24,6 +24,7 @@ KAFKA_TOOL = TOP.parent / "shared/peers/kafka/tool"
 SKIPPED = 77  # ctest's SKIP_RETURN_CODE
 READY_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 20
+WAIT_SECONDS_MAX = 60
 
 
 def skip(reason):
@@ -46,6 +47,18 @@ def free_ports(count):
     finally:
         for s in sockets:
             s.close()
+
+
+def until(condition, what, seconds_max=WAIT_SECONDS_MAX):
+    """Asks another process again and again until the answer holds, and returns it. `what` is text, or makes it when it is needed."""
+    deadline = time.monotonic() + seconds_max
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds_max} s: {what() if callable(what) else what}")
+        time.sleep(0.02)
 
 
 def run(*command, input=None, timeout=120, check=True):
@@ -76,16 +89,12 @@ class Broker:
             command += ["--set", f"{name}={value}"]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + READY_SECONDS_MAX
-        while not self.is_ready():
-            if self.process.poll() is not None:
-                raise AssertionError(f"the broker exited {self.process.returncode} before it was ready\n{self.log()}")
-            if time.monotonic() > deadline:
-                raise AssertionError(f"the broker was not ready after {READY_SECONDS_MAX} s\n{self.log()}")
-            time.sleep(0.01)
+        until(self.is_ready, lambda: f"the broker is ready\n{self.log()}", READY_SECONDS_MAX)
         return self
 
     def is_ready(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"the broker exited {self.process.returncode} before it was ready\n{self.log()}")
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/readyz", timeout=1) as answer:
                 return answer.status == 200

@@ -8,15 +8,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "conformance"))
-from harness import BINARIES, TOP, need, run  # noqa: E402
+from harness import BINARIES, TOP, WAIT_SECONDS_MAX, need, run, until  # noqa: E402
 
 need("kcat", "kcat")
 MILLRACE = BINARIES / "millrace"
-WAIT_SECONDS_MAX = 30
 
 
 class Local(unittest.TestCase):
@@ -41,10 +39,7 @@ class Local(unittest.TestCase):
         return json.loads(self.local("status", "-o", "json").stdout)["clusters"][0]
 
     def wait_for(self, what, condition):
-        deadline = time.monotonic() + WAIT_SECONDS_MAX
-        while not condition():
-            self.assertLess(time.monotonic(), deadline, f"{what} did not happen: {self.status()}")
-            time.sleep(0.05)
+        until(condition, lambda: f"{what}: {self.status()}")
 
     def topic(self, name):
         return next((t for t in self.status()["topics"] if t["name"] == name), None)
@@ -161,13 +156,7 @@ class Local(unittest.TestCase):
     def test_a_topic_of_a_missing_cluster_waits_and_says_so(self):
         self.up()
         self.apply(self.topic_manifest(name="orphan", cluster="nowhere"))
-
-        def described():
-            return self.millrace("describe", "topic", "orphan", "--data-dir", self.data).stdout.decode()
-        deadline = time.monotonic() + WAIT_SECONDS_MAX
-        while "nowhere" not in described().split("Conditions", 1)[-1]:
-            self.assertLess(time.monotonic(), deadline, described())
-            time.sleep(0.05)
+        until(lambda: "nowhere" in self.described("topic", "orphan").split("Conditions", 1)[-1], lambda: self.described("topic", "orphan"))
 
     def test_malformed_manifests_are_refused_with_field_file_and_line(self):
         self.up()
