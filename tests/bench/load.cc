@@ -1,9 +1,11 @@
 // Load through librdkafka, for bench.py: prints one JSON object.
 //
-//   load produce HOST:PORT TOPIC RECORD_BYTES RECORDS     acks=all, one partition, linger 5 ms, everything else
-//   librdkafka's default load consume HOST:PORT TOPIC RECORD_BYTES RECORDS     reads RECORDS from the beginning of
-//   partition 0
+//   load produce HOST:PORT TOPIC RECORD_BYTES RECORDS
+//     acks=all, one partition, linger 5 ms, everything else librdkafka's default
+//   load consume HOST:PORT TOPIC RECORD_BYTES RECORDS
+//     reads RECORDS from the beginning of partition 0
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -95,11 +97,14 @@ void consume(const std::string& bootstrap, const std::string& topic, size_t byte
   rd_kafka_topic_partition_list_add(assignment, topic.c_str(), 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
   rd_kafka_assign(client, assignment);
   rd_kafka_queue_t* queue = rd_kafka_queue_get_consumer(client);
-  std::vector<rd_kafka_message_t*> batch(10'000);
+  // The call waits until the batch is full: a batch must be smaller than what the client fetches ahead (64 MiB), and no
+  // larger than what is still to come.
+  std::vector<rd_kafka_message_t*> batch(1000);
   int64_t read = 0;
   std::chrono::steady_clock::time_point start;
   while (read < records) {
-    const ssize_t count = rd_kafka_consume_batch_queue(queue, kWaitMsMax, batch.data(), batch.size());
+    const size_t wanted = std::min(batch.size(), static_cast<size_t>(records - read));
+    const ssize_t count = rd_kafka_consume_batch_queue(queue, kWaitMsMax, batch.data(), wanted);
     if (count <= 0) fail("no record within the time");
     if (read == 0) start = std::chrono::steady_clock::now();  // joins and connects are not what is measured
     for (ssize_t i = 0; i < count; ++i) {
