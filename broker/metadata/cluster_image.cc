@@ -47,7 +47,8 @@ bool operator==(const ClusterImage& a, const ClusterImage& b) {
   };
   return a.applied == b.applied && a.cluster_id == b.cluster_id && a.controller == b.controller &&
          a.features == b.features && a.brokers == b.brokers && a.cluster_config == b.cluster_config &&
-         a.broker_config == b.broker_config && a.next_producer_id == b.next_producer_id &&
+         a.broker_config == b.broker_config && a.permits == b.permits && a.voters == b.voters &&
+         a.next_producer_id == b.next_producer_id &&
          std::equal(a.topics_->begin(), a.topics_->end(), b.topics_->begin(), b.topics_->end(), same_topic) &&
          std::equal(a.topics_by_id_->begin(), a.topics_by_id_->end(), b.topics_by_id_->begin(), b.topics_by_id_->end(),
                     same_topic);

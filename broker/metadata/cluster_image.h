@@ -7,9 +7,11 @@
 #include <string_view>
 #include <vector>
 
+#include "broker/base/clock.h"
 #include "broker/base/config_table.h"
 #include "broker/base/strong_id.h"
 #include "broker/base/uuid.h"
+#include "broker/metadata/rare_brokers.h"
 
 namespace millrace::metadata {
 
@@ -20,6 +22,21 @@ struct ListenerEndpoint {
   friend bool operator==(const ListenerEndpoint&, const ListenerEndpoint&) = default;
 };
 
+// Where a node's gRPC services are: replication, heartbeats, the metadata quorum.
+struct RpcEndpoint {
+  std::string host;  // "": none
+  uint16_t port = 0;
+  friend bool operator==(const RpcEndpoint&, const RpcEndpoint&) = default;
+};
+
+// Levels of a feature that a broker can work at.
+struct FeatureRange {
+  int16_t min = 0;
+  int16_t max = 0;
+  friend bool operator==(const FeatureRange&, const FeatureRange&) = default;
+};
+using FeatureRanges = std::map<std::string, FeatureRange, std::less<>>;
+
 struct BrokerImage {
   BrokerId id;
   int64_t epoch = -1;  // offset of its registration in the metadata log
@@ -28,19 +45,38 @@ struct BrokerImage {
   std::vector<ListenerEndpoint> listeners;
   std::string rack;  // "": none
   bool fenced = true;
+  bool in_controlled_shutdown = false;  // hands over what it leads and is on its way out; false while fenced
+  Timestamp state_since_ms = kNoTimestamp;  // wall time of the last change of the two above
+  RpcEndpoint rpc;
+  FeatureRanges features;
+  std::vector<Uuid> former_incarnations;             // newest last; a late registration of one of them is refused
+  Timestamp decommission_since_ms = kNoTimestamp;    // its replicas are moved off, it gets no new ones; none: not
+  int32_t decommission_moves_max = 0;                // partitions that move off it at a time
 
   const ListenerEndpoint* endpoint(std::string_view listener) const;  // null when it has none of that name
+  bool decommissioned() const { return decommission_since_ms != kNoTimestamp; }
+  bool takes_leadership() const { return !fenced && !in_controlled_shutdown; }
   friend bool operator==(const BrokerImage&, const BrokerImage&) = default;
 };
 
+// A cluster has up to 100,000 of these, so what is almost always empty costs one pointer.
 struct PartitionImage {
   BrokerId leader = kNoBroker;
   LeaderEpoch leader_epoch{0};
-  int32_t partition_epoch = 0;  // counts every change
-  std::vector<BrokerId> replicas;
-  std::vector<BrokerId> isr;
+  int32_t partition_epoch = 0;      // counts every change
+  std::vector<BrokerId> replicas;   // the first is the preferred leader; during a reassignment also those that leave
+  std::vector<BrokerId> isr;        // never empty once there are replicas; its members may be fenced without a leader
+  Timestamp isr_since_ms = kNoTimestamp;  // wall time since which the in-sync set is this
+  // Eligible though not in sync: fell out while fewer than min.insync.replicas were in sync, when nothing was committed
+  // (KIP-966), so they hold all that is.
+  RareBrokers elr;
+  RareBrokers last_known_elr;  // were in one of the two sets and may have lost records since: after an unclean restart
+  RareBrokers adding;          // of a reassignment: members of `replicas` that are new,
+  RareBrokers removing;        // and those that go once all new ones are in sync
+  bool reassigning() const { return !adding.empty() || !removing.empty(); }
   friend bool operator==(const PartitionImage&, const PartitionImage&) = default;
 };
+static_assert(sizeof(void*) != 8 || sizeof(PartitionImage) <= 104, "100,000 partitions must stay cheap");
 
 struct TopicImage {
   Uuid id;
@@ -48,6 +84,23 @@ struct TopicImage {
   std::vector<PartitionImage> partitions;  // by index
   ConfigValues config;  // what was set on the topic, normalized; topic_config.h gives effective values
   friend bool operator==(const TopicImage&, const TopicImage&) = default;
+};
+
+// A node may stop now: `holder` asked, and until it is released or expires (by the controller's wall time) other nodes'
+// permits take this node as gone.
+struct StopPermit {
+  std::string holder;
+  Timestamp granted_ms = kNoTimestamp;
+  Timestamp expires_ms = kNoTimestamp;
+  friend bool operator==(const StopPermit&, const StopPermit&) = default;
+};
+
+// A member of the metadata quorum.
+struct VoterImage {
+  BrokerId id;
+  Uuid directory_id;
+  RpcEndpoint rpc;
+  friend bool operator==(const VoterImage&, const VoterImage&) = default;
 };
 
 using Topics = std::map<std::string, std::shared_ptr<const TopicImage>, std::less<>>;
@@ -63,6 +116,8 @@ class ClusterImage {
   std::map<BrokerId, BrokerImage> brokers;
   ConfigValues cluster_config;                     // dynamic defaults of all brokers
   std::map<BrokerId, ConfigValues> broker_config;  // dynamic, per broker
+  std::map<BrokerId, StopPermit> permits;          // by the node that may stop
+  std::vector<VoterImage> voters;                  // as last told; empty in a cluster of one
   int64_t next_producer_id = 0;
 
   // By name, so sorted as DescribeTopicPartitions wants.

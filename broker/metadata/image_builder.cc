@@ -1,5 +1,6 @@
 #include "broker/metadata/image_builder.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -98,18 +99,27 @@ Status ImageBuilder::change(const FeatureRecord& record) {
 }
 
 Status ImageBuilder::change(const RegisterBrokerRecord& record) {
-  image_->brokers[record.id] = BrokerImage{.id = record.id,
-                                           .epoch = record.epoch == -1 ? image_->applied.value() : record.epoch,
-                                           .incarnation = record.incarnation,
-                                           .directory_id = record.directory_id,
-                                           .listeners = record.listeners,
-                                           .rack = record.rack,
-                                           .fenced = record.fenced};
+  BrokerImage& broker = image_->brokers[record.id];
+  broker = BrokerImage{.id = record.id,
+                       .epoch = record.epoch == -1 ? image_->applied.value() : record.epoch,
+                       .incarnation = record.incarnation,
+                       .directory_id = record.directory_id,
+                       .listeners = record.listeners,
+                       .rack = record.rack,
+                       .fenced = record.fenced,
+                       .in_controlled_shutdown = record.in_controlled_shutdown,
+                       .state_since_ms = record.state_since_ms,
+                       .rpc = record.rpc,
+                       .features = record.features,
+                       .former_incarnations = record.former_incarnations,
+                       .decommission_since_ms = broker.decommission_since_ms,  // goes on after a restart
+                       .decommission_moves_max = broker.decommission_moves_max};
   return ok();
 }
 
 Status ImageBuilder::change(const UnregisterBrokerRecord& record) {
   if (image_->brokers.erase(record.id) == 0) return does_not_fit("an unknown broker leaves");
+  image_->permits.erase(record.id);
   return ok();
 }
 
@@ -117,6 +127,8 @@ Status ImageBuilder::change(const FenceBrokerRecord& record) {
   const auto found = image_->brokers.find(record.id);
   if (found == image_->brokers.end()) return does_not_fit("an unknown broker is fenced");
   found->second.fenced = record.fenced;
+  found->second.in_controlled_shutdown = record.in_controlled_shutdown;
+  found->second.state_since_ms = record.state_since_ms;
   return ok();
 }
 
@@ -189,6 +201,52 @@ Status ImageBuilder::change(const ProducerIdsRecord& record) {
   return ok();
 }
 
+Status ImageBuilder::change(const StopPermitRecord& record) {
+  if (!image_->brokers.contains(record.id)) return does_not_fit("an unknown broker may stop");
+  image_->permits[record.id] = record.permit;
+  return ok();
+}
+
+Status ImageBuilder::change(const StopPermitEndRecord& record) {
+  if (image_->permits.erase(record.id) == 0) return does_not_fit("an unknown stop permit ends");
+  return ok();
+}
+
+Status ImageBuilder::change(const VotersRecord& record) {
+  image_->voters = record.voters;
+  return ok();
+}
+
+Status ImageBuilder::change(const DecommissionRecord& record) {
+  const auto found = image_->brokers.find(record.id);
+  if (found == image_->brokers.end()) return does_not_fit("an unknown broker is decommissioned");
+  found->second.decommission_since_ms = record.since_ms;
+  found->second.decommission_moves_max = record.moves_max;
+  return ok();
+}
+
+Status ImageBuilder::change(const ForgetEligibleLeadersRecord& record) {
+  const auto has_some = [](const PartitionImage& partition) {
+    return !partition.elr.empty() || !partition.last_known_elr.empty();
+  };
+  std::vector<Uuid> topics;  // first all that have some: own_topic() changes the map that is walked here
+  for (const auto& [id, topic] : *image_->topics_by_id_) {
+    if ((record.topic.is_zero() || record.topic == id) &&
+        std::any_of(topic->partitions.begin(), topic->partitions.end(), has_some)) {
+      topics.push_back(id);
+    }
+  }
+  for (const Uuid& id : topics) {
+    for (PartitionImage& partition : own_topic(id)->partitions) {
+      if (!has_some(partition)) continue;
+      partition.elr = {};
+      partition.last_known_elr = {};
+      ++partition.partition_epoch;
+    }
+  }
+  return ok();
+}
+
 std::vector<MetadataRecord> snapshot_of(const ClusterImage& image) {
   std::vector<MetadataRecord> records;
   records.emplace_back(ClusterRecord{image.cluster_id});
@@ -200,8 +258,18 @@ std::vector<MetadataRecord> snapshot_of(const ClusterImage& image) {
                                               .directory_id = broker.directory_id,
                                               .rack = broker.rack,
                                               .fenced = broker.fenced,
-                                              .listeners = broker.listeners});
+                                              .listeners = broker.listeners,
+                                              .rpc = broker.rpc,
+                                              .features = broker.features,
+                                              .in_controlled_shutdown = broker.in_controlled_shutdown,
+                                              .state_since_ms = broker.state_since_ms,
+                                              .former_incarnations = broker.former_incarnations});
+    if (broker.decommissioned()) {
+      records.emplace_back(DecommissionRecord{id, broker.decommission_since_ms, broker.decommission_moves_max});
+    }
   }
+  for (const auto& [id, permit] : image.permits) records.emplace_back(StopPermitRecord{id, permit});
+  if (!image.voters.empty()) records.emplace_back(VotersRecord{image.voters});
   const auto add_config = [&](int8_t type, const std::string& resource, const ConfigValues& values) {
     for (const auto& [name, value] : values) records.emplace_back(ConfigRecord{type, resource, name, value});
   };

@@ -48,6 +48,11 @@ class ImageBuilder {
   Status change(const RemoveTopicRecord& record);
   Status change(const ConfigRecord& record);
   Status change(const ProducerIdsRecord& record);
+  Status change(const StopPermitRecord& record);
+  Status change(const StopPermitEndRecord& record);
+  Status change(const VotersRecord& record);
+  Status change(const DecommissionRecord& record);
+  Status change(const ForgetEligibleLeadersRecord& record);
   ClusterImage& own_image();
   void own_maps();
   TopicImage* own_topic(Uuid id);  // null when unknown

@@ -126,6 +126,51 @@ TEST(TopicChanges, tell_what_came_went_changed_or_was_made_anew) {
   EXPECT_EQ(told, "-a +a -c+c -d +e ");
 }
 
+TEST(ImageBuilder, a_snapshot_holds_every_field_of_an_image) {
+  TestCluster cluster(2);
+  RegisterBroker registration = cluster.registration(2, "r");
+  ASSERT_TRUE(cluster(registration));
+  ASSERT_TRUE(cluster.create({.name = "t", .partitions = 2}));
+  const Uuid topic = cluster.image().find_topic("t")->id;
+  const auto apply = [&](MetadataRecord record) { cluster.builder.apply(cluster.image().applied.next(), record); };
+  apply(RegisterBrokerRecord{.id = BrokerId{3},
+                             .epoch = 50,
+                             .rack = "a",
+                             .fenced = false,
+                             .rpc = {"h", 1},
+                             .features = {{"f", {1, 2}}},
+                             .in_controlled_shutdown = true,
+                             .state_since_ms = 3,
+                             .former_incarnations = {cluster.uuid()}});
+  apply(DecommissionRecord{BrokerId{3}, 40, 6});
+  apply(StopPermitRecord{BrokerId{1}, {"me", 1, 2}});
+  apply(VotersRecord{{{BrokerId{0}, cluster.uuid(), {"h", 9}}}});
+  apply(PartitionChangeRecord{topic,
+                              PartitionIndex{1},
+                              {.replicas = brokers({1, 2, 3}),
+                               .isr = brokers({1}),
+                               .isr_since_ms = 8,
+                               .elr = brokers({2}),
+                               .last_known_elr = brokers({3}),
+                               .adding = brokers({3}),
+                               .removing = brokers({1})}});
+  ImageBuilder restored;
+  for (const MetadataRecord& record : snapshot_of(cluster.image())) restored.apply(cluster.image().applied, record);
+  EXPECT_TRUE(restored.current() == cluster.image());
+
+  apply(RegisterBrokerRecord{.id = BrokerId{3}});
+  EXPECT_EQ(cluster.image().find_broker(BrokerId{3})->decommission_since_ms, 40) << "a restart does not end it";
+  apply(UnregisterBrokerRecord{BrokerId{1}});
+  EXPECT_TRUE(cluster.image().permits.empty()) << "the permit went with its broker";
+  const ImagePointer before = cluster.builder.image();
+  apply(ForgetEligibleLeadersRecord{topic});
+  const PartitionImage& partition = cluster.image().find_topic("t")->partitions[1];
+  EXPECT_TRUE(partition.elr.empty() && partition.last_known_elr.empty());
+  EXPECT_EQ(partition.partition_epoch, 1);
+  EXPECT_EQ(cluster.image().find_topic("t")->partitions[0].partition_epoch, 0) << "it had none";
+  EXPECT_EQ(before->find_topic("t")->partitions[1].elr, brokers({2})) << "what was handed out stays";
+}
+
 TEST(ImageBuilder, a_log_whose_records_do_not_fit_is_corrupt) {
   const Uuid known = Uuid::from_random(1, 1);
   const Uuid unknown = Uuid::from_random(2, 2);
@@ -145,6 +190,9 @@ TEST(ImageBuilder, a_log_whose_records_do_not_fit_is_corrupt) {
       ConfigRecord{3, "t", "flush.ms", "1"},
       ConfigRecord{4, "x", "flush.ms", "1"},
       ProducerIdsRecord{BrokerId{0}, -1},
+      StopPermitRecord{BrokerId{5}, {}},
+      StopPermitEndRecord{BrokerId{5}},
+      DecommissionRecord{BrokerId{5}, 1, 1},
   };
   for (const MetadataRecord& misfit : misfits) {
     ImageBuilder builder;

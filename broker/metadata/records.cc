@@ -5,7 +5,15 @@
 namespace millrace::metadata {
 namespace {
 
-constexpr int16_t kVersion = 0;  // of every type so far
+// The newest version of a type.
+template <class Record>
+constexpr int16_t version_of() {
+  if constexpr (requires { Record::kVersion; }) {
+    return Record::kVersion;
+  } else {
+    return 0;
+  }
+}
 
 // ---- writing
 void write(FieldWriter& out, const std::vector<BrokerId>& brokers) {
@@ -18,6 +26,15 @@ void write(FieldWriter& out, const PartitionImage& state) {
   out.number(state.partition_epoch);
   write(out, state.replicas);
   write(out, state.isr);
+  out.number(state.isr_since_ms);
+  write(out, state.elr.get());
+  write(out, state.last_known_elr.get());
+  write(out, state.adding.get());
+  write(out, state.removing.get());
+}
+void write(FieldWriter& out, const RpcEndpoint& endpoint) {
+  out.text(endpoint.host);
+  out.number(endpoint.port);
 }
 void write(FieldWriter& out, const ClusterRecord& record) { out.text(record.cluster_id); }
 void write(FieldWriter& out, const FeatureRecord& record) {
@@ -37,11 +54,24 @@ void write(FieldWriter& out, const RegisterBrokerRecord& record) {
     out.text(endpoint.host);
     out.number(endpoint.port);
   }
+  write(out, record.rpc);
+  out.number(static_cast<uint32_t>(record.features.size()));
+  for (const auto& [name, range] : record.features) {
+    out.text(name);
+    out.number(range.min);
+    out.number(range.max);
+  }
+  out.flag(record.in_controlled_shutdown);
+  out.number(record.state_since_ms);
+  out.number(static_cast<uint32_t>(record.former_incarnations.size()));
+  for (const Uuid& incarnation : record.former_incarnations) out.uuid(incarnation);
 }
 void write(FieldWriter& out, const UnregisterBrokerRecord& record) { out.number(record.id.value()); }
 void write(FieldWriter& out, const FenceBrokerRecord& record) {
   out.number(record.id.value());
   out.flag(record.fenced);
+  out.flag(record.in_controlled_shutdown);
+  out.number(record.state_since_ms);
 }
 void write(FieldWriter& out, const TopicRecord& record) {
   out.uuid(record.id);
@@ -67,6 +97,27 @@ void write(FieldWriter& out, const ProducerIdsRecord& record) {
   out.number(record.broker.value());
   out.number(record.next);
 }
+void write(FieldWriter& out, const StopPermitRecord& record) {
+  out.number(record.id.value());
+  out.text(record.permit.holder);
+  out.number(record.permit.granted_ms);
+  out.number(record.permit.expires_ms);
+}
+void write(FieldWriter& out, const StopPermitEndRecord& record) { out.number(record.id.value()); }
+void write(FieldWriter& out, const VotersRecord& record) {
+  out.number(static_cast<uint32_t>(record.voters.size()));
+  for (const VoterImage& voter : record.voters) {
+    out.number(voter.id.value());
+    out.uuid(voter.directory_id);
+    write(out, voter.rpc);
+  }
+}
+void write(FieldWriter& out, const DecommissionRecord& record) {
+  out.number(record.id.value());
+  out.number(record.since_ms);
+  out.number(record.moves_max);
+}
+void write(FieldWriter& out, const ForgetEligibleLeadersRecord& record) { out.uuid(record.topic); }
 
 // ---- reading
 void read(FieldReader& in, std::vector<BrokerId>& brokers) {
@@ -74,19 +125,50 @@ void read(FieldReader& in, std::vector<BrokerId>& brokers) {
   brokers.reserve(count);
   for (uint32_t i = 0; i < count; ++i) brokers.emplace_back(in.number<int32_t>());
 }
-void read(FieldReader& in, PartitionImage& state) {
+void read(FieldReader& in, RareBrokers& brokers) {
+  std::vector<BrokerId> ids;
+  read(in, ids);
+  brokers = std::move(ids);
+}
+void read(FieldReader& in, RpcEndpoint& endpoint) {
+  endpoint.host = in.text();
+  endpoint.port = in.number<uint16_t>();
+}
+void read(FieldReader& in, PartitionImage& state, int16_t version) {
   state.leader = BrokerId{in.number<int32_t>()};
   state.leader_epoch = LeaderEpoch{in.number<int32_t>()};
   state.partition_epoch = in.number<int32_t>();
   read(in, state.replicas);
   read(in, state.isr);
+  if (version == 0) return;
+  state.isr_since_ms = in.number<int64_t>();
+  read(in, state.elr);
+  read(in, state.last_known_elr);
+  read(in, state.adding);
+  read(in, state.removing);
 }
 void read(FieldReader& in, ClusterRecord& record) { record.cluster_id = in.text(); }
 void read(FieldReader& in, FeatureRecord& record) {
   record.name = in.text();
   record.level = in.number<int16_t>();
 }
-void read(FieldReader& in, RegisterBrokerRecord& record) {
+void read_since_1(FieldReader& in, RegisterBrokerRecord& record) {
+  read(in, record.rpc);
+  const uint32_t features = in.count(sizeof(uint32_t) + 2 * sizeof(int16_t));
+  for (uint32_t i = 0; i < features; ++i) {
+    std::string name = in.text();
+    FeatureRange range;
+    range.min = in.number<int16_t>();
+    range.max = in.number<int16_t>();
+    record.features.emplace(std::move(name), range);
+  }
+  record.in_controlled_shutdown = in.flag();
+  record.state_since_ms = in.number<int64_t>();
+  const uint32_t former = in.count(sizeof(Uuid));
+  record.former_incarnations.reserve(former);
+  for (uint32_t i = 0; i < former; ++i) record.former_incarnations.push_back(in.uuid());
+}
+void read(FieldReader& in, RegisterBrokerRecord& record, int16_t version) {
   record.id = BrokerId{in.number<int32_t>()};
   record.epoch = in.number<int64_t>();
   record.incarnation = in.uuid();
@@ -102,24 +184,28 @@ void read(FieldReader& in, RegisterBrokerRecord& record) {
     endpoint.port = in.number<uint16_t>();
     record.listeners.push_back(std::move(endpoint));
   }
+  if (version > 0) read_since_1(in, record);
 }
 void read(FieldReader& in, UnregisterBrokerRecord& record) { record.id = BrokerId{in.number<int32_t>()}; }
-void read(FieldReader& in, FenceBrokerRecord& record) {
+void read(FieldReader& in, FenceBrokerRecord& record, int16_t version) {
   record.id = BrokerId{in.number<int32_t>()};
   record.fenced = in.flag();
+  if (version == 0) return;
+  record.in_controlled_shutdown = in.flag();
+  record.state_since_ms = in.number<int64_t>();
 }
 void read(FieldReader& in, TopicRecord& record) {
   record.id = in.uuid();
   record.name = in.text();
 }
 template <class Partition>
-void read_partition(FieldReader& in, Partition& record) {
+void read_partition(FieldReader& in, Partition& record, int16_t version) {
   record.topic = in.uuid();
   record.index = PartitionIndex{in.number<int32_t>()};
-  read(in, record.state);
+  read(in, record.state, version);
 }
-void read(FieldReader& in, PartitionRecord& record) { read_partition(in, record); }
-void read(FieldReader& in, PartitionChangeRecord& record) { read_partition(in, record); }
+void read(FieldReader& in, PartitionRecord& record, int16_t version) { read_partition(in, record, version); }
+void read(FieldReader& in, PartitionChangeRecord& record, int16_t version) { read_partition(in, record, version); }
 void read(FieldReader& in, RemoveTopicRecord& record) { record.id = in.uuid(); }
 void read(FieldReader& in, ConfigRecord& record) {
   record.resource_type = in.number<int8_t>();
@@ -131,17 +217,49 @@ void read(FieldReader& in, ProducerIdsRecord& record) {
   record.broker = BrokerId{in.number<int32_t>()};
   record.next = in.number<int64_t>();
 }
+void read(FieldReader& in, StopPermitRecord& record) {
+  record.id = BrokerId{in.number<int32_t>()};
+  record.permit.holder = in.text();
+  record.permit.granted_ms = in.number<int64_t>();
+  record.permit.expires_ms = in.number<int64_t>();
+}
+void read(FieldReader& in, StopPermitEndRecord& record) { record.id = BrokerId{in.number<int32_t>()}; }
+void read(FieldReader& in, VotersRecord& record) {
+  const uint32_t count = in.count(sizeof(int32_t) + sizeof(Uuid) + sizeof(uint32_t) + sizeof(uint16_t));
+  record.voters.reserve(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    VoterImage voter;
+    voter.id = BrokerId{in.number<int32_t>()};
+    voter.directory_id = in.uuid();
+    read(in, voter.rpc);
+    record.voters.push_back(std::move(voter));
+  }
+}
+void read(FieldReader& in, DecommissionRecord& record) {
+  record.id = BrokerId{in.number<int32_t>()};
+  record.since_ms = in.number<int64_t>();
+  record.moves_max = in.number<int32_t>();
+}
+void read(FieldReader& in, ForgetEligibleLeadersRecord& record) { record.topic = in.uuid(); }
 
 // The alternative of the variant whose kType is `type`, read from `in`.
 template <size_t index = 0>
-Result<MetadataRecord> read_type(int16_t type, FieldReader& in) {
+Result<MetadataRecord> read_type(int16_t type, int16_t version, FieldReader& in) {
   if constexpr (index == std::variant_size_v<MetadataRecord>) {
     return Error{Errc::unsupported_version, "metadata record of type " + std::to_string(type)};
   } else {
     using Record = std::variant_alternative_t<index, MetadataRecord>;
-    if (type != Record::kType) return read_type<index + 1>(type, in);
+    if (type != Record::kType) return read_type<index + 1>(type, version, in);
+    if (version < 0 || version > version_of<Record>()) {
+      return Error{Errc::unsupported_version,
+                   "metadata record of type " + std::to_string(type) + " in version " + std::to_string(version)};
+    }
     Record record;
-    read(in, record);
+    if constexpr (version_of<Record>() == 0) {
+      read(in, record);
+    } else {
+      read(in, record, version);
+    }
     return MetadataRecord(std::move(record));
   }
 }
@@ -153,7 +271,7 @@ Bytes encode(const MetadataRecord& record) {
   std::visit(
       [&](const auto& each) {
         out.number(each.kType);
-        out.number(kVersion);
+        out.number(version_of<std::remove_cvref_t<decltype(each)>>());
         write(out, each);
       },
       record);
@@ -165,11 +283,7 @@ Result<MetadataRecord> decode_record(BytesView bytes) {
   const int16_t type = in.number<int16_t>();
   const int16_t version = in.number<int16_t>();
   if (!in.ok()) return Error{Errc::malformed, "metadata record of " + std::to_string(bytes.size()) + " bytes"};
-  if (version != kVersion) {
-    return Error{Errc::unsupported_version,
-                 "metadata record of type " + std::to_string(type) + " in version " + std::to_string(version)};
-  }
-  TRY_ASSIGN(MetadataRecord record, read_type(type, in));
+  TRY_ASSIGN(MetadataRecord record, read_type(type, version, in));
   if (!in.ok() || !in.at_end()) return Error{Errc::malformed, "metadata record of type " + std::to_string(type)};
   return record;
 }

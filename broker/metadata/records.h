@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "broker/base/bytes.h"
+#include "broker/base/clock.h"
 #include "broker/base/result.h"
 #include "broker/base/strong_id.h"
 #include "broker/base/uuid.h"
@@ -16,7 +17,8 @@ namespace millrace::metadata {
 
 // Values of the metadata log's records. The bytes (broker/README.md#metadata-log): int16 type, int16 version, then the
 // fields in this order, big-endian; a text is uint32 length and bytes, a list uint32 count and items, a nullable a byte
-// 0 or 1 before its value. Numbers of types are for ever.
+// 0 or 1 before its value. Numbers of types are for ever. Written in the newest version (kVersion; 0 without it); older
+// ones are read, what they lack has its default.
 struct ClusterRecord {
   static constexpr int16_t kType = 1;
   std::string cluster_id;
@@ -30,13 +32,20 @@ struct FeatureRecord {
 };
 struct RegisterBrokerRecord {
   static constexpr int16_t kType = 3;
+  static constexpr int16_t kVersion = 1;
   BrokerId id;
-  int64_t epoch = -1;  // -1: this record's own offset; explicit in snapshots
+  int64_t epoch = -1;  // -1: this record's own offset, as older builds wrote it
   Uuid incarnation;
   Uuid directory_id;
   std::string rack;
   bool fenced = true;
   std::vector<ListenerEndpoint> listeners;
+  // Since version 1:
+  RpcEndpoint rpc;
+  FeatureRanges features;
+  bool in_controlled_shutdown = false;
+  Timestamp state_since_ms = kNoTimestamp;
+  std::vector<Uuid> former_incarnations;
   friend bool operator==(const RegisterBrokerRecord&, const RegisterBrokerRecord&) = default;
 };
 struct UnregisterBrokerRecord {
@@ -46,8 +55,12 @@ struct UnregisterBrokerRecord {
 };
 struct FenceBrokerRecord {
   static constexpr int16_t kType = 5;
+  static constexpr int16_t kVersion = 1;
   BrokerId id;
   bool fenced = true;
+  // Since version 1:
+  bool in_controlled_shutdown = false;
+  Timestamp state_since_ms = kNoTimestamp;
   friend bool operator==(const FenceBrokerRecord&, const FenceBrokerRecord&) = default;
 };
 struct TopicRecord {
@@ -58,6 +71,7 @@ struct TopicRecord {
 };
 struct PartitionRecord {  // the next partition of its topic
   static constexpr int16_t kType = 7;
+  static constexpr int16_t kVersion = 1;
   Uuid topic;
   PartitionIndex index;
   PartitionImage state;
@@ -65,6 +79,7 @@ struct PartitionRecord {  // the next partition of its topic
 };
 struct PartitionChangeRecord {  // replaces the state of one that exists
   static constexpr int16_t kType = 8;
+  static constexpr int16_t kVersion = 1;
   Uuid topic;
   PartitionIndex index;
   PartitionImage state;
@@ -90,9 +105,39 @@ struct ProducerIdsRecord {
   friend bool operator==(const ProducerIdsRecord&, const ProducerIdsRecord&) = default;
 };
 
+struct StopPermitRecord {  // granted, or granted for longer
+  static constexpr int16_t kType = 12;
+  BrokerId id;
+  StopPermit permit;
+  friend bool operator==(const StopPermitRecord&, const StopPermitRecord&) = default;
+};
+struct StopPermitEndRecord {  // released or expired
+  static constexpr int16_t kType = 13;
+  BrokerId id;
+  friend bool operator==(const StopPermitEndRecord&, const StopPermitEndRecord&) = default;
+};
+struct VotersRecord {  // all of them
+  static constexpr int16_t kType = 14;
+  std::vector<VoterImage> voters;
+  friend bool operator==(const VotersRecord&, const VotersRecord&) = default;
+};
+struct DecommissionRecord {
+  static constexpr int16_t kType = 15;
+  BrokerId id;
+  Timestamp since_ms = kNoTimestamp;  // none: it ends, the broker takes replicas again
+  int32_t moves_max = 0;
+  friend bool operator==(const DecommissionRecord&, const DecommissionRecord&) = default;
+};
+struct ForgetEligibleLeadersRecord {  // min.insync.replicas changed: who was eligible by the former value may not be
+  static constexpr int16_t kType = 16;
+  Uuid topic;  // zero: all topics
+  friend bool operator==(const ForgetEligibleLeadersRecord&, const ForgetEligibleLeadersRecord&) = default;
+};
+
 using MetadataRecord = std::variant<ClusterRecord, FeatureRecord, RegisterBrokerRecord, UnregisterBrokerRecord,
                                     FenceBrokerRecord, TopicRecord, PartitionRecord, PartitionChangeRecord,
-                                    RemoveTopicRecord, ConfigRecord, ProducerIdsRecord>;
+                                    RemoveTopicRecord, ConfigRecord, ProducerIdsRecord, StopPermitRecord,
+                                    StopPermitEndRecord, VotersRecord, DecommissionRecord, ForgetEligibleLeadersRecord>;
 
 Bytes encode(const MetadataRecord& record);
 
