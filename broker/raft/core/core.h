@@ -1,0 +1,133 @@
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "broker/raft/core/configuration.h"
+#include "broker/raft/core/durable_end.h"
+#include "broker/raft/core/event.h"
+#include "broker/raft/core/log_view.h"
+#include "broker/raft/core/options.h"
+#include "broker/raft/core/output.h"
+#include "broker/raft/core/restored.h"
+#include "broker/raft/core/role.h"
+
+namespace millrace::raft {
+
+// One member of a quorum, as a pure function: events in, outputs out, and nothing else. Owned by its driver, used by
+// one thread at a time, never re-entered. What peers send wrongly is ignored like a lost message; what only a bug can
+// break is an ENSURE. What the driver owes: README.md. The algorithm: Ongaro, "Consensus: Bridging Theory and
+// Practice", 2014.
+class Core {
+ public:
+  // `now` starts the clock: elections are held back for one timeout from there.
+  Core(const Options& options, const Restored& restored, TimePoint now);
+
+  Output step(Event event);
+
+  const RoleState& state() const { return reported_; }
+  Index commit() const { return commit_; }
+  Index applied() const { return applied_; }
+  Index durable() const { return durable_.index(); }
+  const LogView& log() const { return log_; }
+  const HardState& hard_state() const { return hard_; }
+  const Configuration& configuration() const { return configurations_.newest(); }
+  Index configuration_index() const { return configurations_.newest_index(); }
+  // Null unless this is the leader and `member` receives its log.
+  const Progress* progress_of(const Member& member) const;
+
+ private:
+  struct Proposal {
+    RequestId request;
+    Index last;
+    size_t bytes;
+  };
+  struct Held {
+    WriteSequence needs;
+    Message message;
+  };
+
+  // core.cc: events, messages, roles.
+  void on(Tick);
+  void on(Received& event);
+  void on(HardStateDurable event);
+  void send(const Member& to, MessageBody body);
+  void set_hard_state(HardState state);
+  void adopt(Term term);
+  void become_follower(std::optional<Member> leader);
+  void hear_leader(const Member& leader);
+  void answer(RequestId request, Outcome outcome, Index index = {});
+  void report();
+  RoleState current_state() const;
+  bool is_self(const Member& member) const { return member == options_.self; }
+  Leader* leader() { return std::get_if<Leader>(&role_); }
+
+  // core_election.cc
+  void restart_election_timer();
+  bool may_campaign() const;
+  bool heard_leader_lately() const;
+  void on_election_timeout();
+  void pre_campaign();
+  void campaign(bool transfer);
+  void ask_for_votes(Term election, bool pre, bool transfer);
+  bool won(const std::map<Member, bool>& votes) const;
+  void on_vote_request(const Member& from, Term term, const VoteRequest& request);
+  void on_vote_reply(const Member& from, const VoteReply& reply);
+  void count_own_vote();
+  void become_leader();
+  void check_quorum();
+  Position durable_position() const;
+
+  // core_append.cc: what a follower does with its leader's log.
+  void on_append_request(const Member& from, AppendRequest& request);
+  void reject_append(const Member& to, const AppendRequest& request);
+  void confirm_append(const Member& to, HeartbeatRound round, Index verified);
+  void append_entries(Index keeps, std::vector<Entry> entries);
+  void on(LogDurable event);
+
+  // core_replicate.cc: what a leader does for its followers.
+  void on(Propose& event);
+  void on(EntriesRead& event);
+  void on_append_reply(const Member& from, const AppendReply& reply);
+  void on_reject(Progress& progress, const AppendReply& reply);
+  void follow_configuration();
+  void heartbeat();
+  void send_to_all();
+  void send_entries(const Member& to, Progress& progress);
+  void send_append(const Member& to, Progress& progress, std::vector<Entry> entries);
+  void send_empty(const Member& to, Progress& progress);
+
+  // core_commit.cc
+  void on(Applied event);
+  void advance_commit();
+  void commit_to(Index index);
+  void hand_out_entries();
+  void answer_applied();
+  void lose_proposals();
+
+  const Options options_;
+  HardState hard_;
+  WriteSequence hard_issued_;   // newest hard state that was asked to be written
+  WriteSequence hard_durable_;  // newest that is
+  std::deque<Held> held_;       // messages that depend on a hard state that is not durable yet
+  LogView log_;
+  ConfigurationList configurations_;
+  DurableEnd durable_;
+  WriteSequence log_issued_;
+  Index commit_;
+  Index applied_;
+  Index handed_out_;  // to be applied by the driver
+  RoleData role_;
+  RoleState reported_;
+  std::deque<Proposal> proposals_;  // appended by this leader and not answered, by index
+  size_t proposal_bytes_ = 0;
+
+  TimePoint now_;
+  TimePoint leader_heard_;  // when a leader was last heard of
+  TimePoint election_due_;
+  uint64_t jitter_state_;
+  Output out_;
+};
+
+}  // namespace millrace::raft

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "broker/raft/core/configuration.h"
+#include "broker/raft/core/types.h"
+
+// What members say to each other: values. Sending is fire and forget; a message may be lost, repeated or late. The
+// transport keeps the order of messages between two members as far as it can, which spares probes.
+namespace millrace::raft {
+
+// "Would you vote for me" (pre: nothing is promised) and "vote for me" in `election`.
+struct VoteRequest {
+  Term election;
+  Position last;  // newest durable entry of the candidate
+  bool pre = false;
+  bool transfer = false;  // the leader asked for this election: it may come although the leader was just heard of
+};
+struct VoteReply {
+  Term election;
+  bool pre = false;
+  bool granted = false;
+};
+
+// Entries that follow `previous`; without entries a heartbeat or a probe.
+struct AppendRequest {
+  Position previous;
+  std::vector<Entry> entries;
+  Index commit;
+  HeartbeatRound round;
+};
+struct AppendReply {
+  bool success = false;
+  HeartbeatRound round;  // of the request
+  // Success: up to where the receiver's log was compared with the leader's and is the same, and how much of that is
+  // durable.
+  Index verified;
+  Index durable;
+  // Reject: the `previous` that did not match; what the receiver has there or, if its log is shorter, at its end; and
+  // the first entry it has of that term.
+  Index rejected;
+  Position conflict;
+  Index conflict_first;
+};
+
+using MessageBody = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply>;
+
+struct Message {
+  Member from;
+  Member to;
+  Term term;  // the sender's
+  MessageBody body;
+};
+
+}  // namespace millrace::raft

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "broker/base/clock.h"
+#include "broker/raft/core/message.h"
+
+// What a core wants done. The driver does it in any order, except that writes (hard states, log writes, compactions and
+// installations) happen in the order in which they were issued.
+namespace millrace::raft {
+
+enum class Role : uint8_t { follower, pre_candidate, candidate, leader };
+
+// What the core is; an output whenever any of it changes.
+struct RoleState {
+  Role role = Role::follower;
+  Term term;
+  std::optional<Member> leader;
+  friend bool operator==(const RoleState&, const RoleState&) = default;
+};
+
+struct HardStateWrite {
+  WriteSequence sequence;
+  HardState state;
+};
+
+// Cut the log so that it ends at `keeps`, then append. Durable as a whole or in part, but in order.
+struct LogWrite {
+  WriteSequence sequence;
+  Index keeps;
+  std::vector<Entry> entries;
+};
+
+// Read entries from `first` on, none beyond `last`, up to the byte limit but at least one, and answer with EntriesRead.
+// They are durable, and in the log unless a compaction was issued since.
+struct LogRead {
+  Member reader;
+  Term term;  // to be repeated in the answer
+  Index first;
+  Index last;
+  size_t bytes_max;
+};
+
+// Entries first…last are committed: apply them in order and tell so (Applied) once all are. If `entries` is empty they
+// are not in memory: the driver reads them from its log. The next ones are handed out after that.
+struct Apply {
+  Index first;
+  Index last;
+  std::vector<Entry> entries;
+};
+
+enum class Outcome : uint8_t {
+  done,        // a proposal: its last entry is applied
+  unknown,     // leadership was lost on the way: it may have happened, may still happen, or may not
+  not_leader,  // nothing happened, as with everything below
+  overloaded,
+  too_large,
+};
+struct Answer {
+  RequestId request;
+  Outcome outcome;
+  Index index;  // done: of the last entry
+};
+
+struct Output {
+  std::optional<RoleState> state;
+  std::optional<HardStateWrite> hard_state;
+  std::vector<LogWrite> writes;
+  std::vector<Message> messages;
+  std::vector<LogRead> reads;
+  std::optional<Apply> apply;
+  std::vector<Answer> answers;
+  TimePoint next_tick;
+};
+
+}  // namespace millrace::raft
