@@ -37,7 +37,8 @@ Core::Core(const Options& options, const Restored& restored, TimePoint now)
   reported_ = current_state();
   restart_election_timer();
   const auto& voters = configurations_.newest().voters;
-  if (voters.size() == 1 && is_self(voters.front())) election_due_ = now;  // there is nobody to wait for
+  const bool alone = voters.size() == 1 && is_self(voters.front());
+  if (alone || !may_campaign()) election_due_ = now;  // there is nobody to wait for
 }
 
 Output Core::step(Event event) {
@@ -51,7 +52,9 @@ Output Core::step(Event event) {
 }
 
 void Core::on(Tick) {
+  give_up_reads(false);
   if (Leader* self = leader()) {
+    if (self->transfer && now_ >= self->transfer->deadline) end_transfer(Outcome::timed_out);
     if (now_ >= self->quorum_check_due) check_quorum();
     if ((self = leader()) != nullptr && now_ >= self->heartbeat_due) heartbeat();
   } else if (now_ >= election_due_) {
@@ -61,7 +64,13 @@ void Core::on(Tick) {
 
 void Core::on(Received& event) {
   Message& message = event.message;
-  if (message.to != options_.self || is_self(message.from)) return;  // to a disk that is no longer here
+  if (is_self(message.from)) return;
+  if (std::holds_alternative<FollowRequest>(message.body)) {
+    if (message.to == options_.self || message.to == Member{options_.self.node, {}}) on_follow_request(message.from);
+    return;
+  }
+  if (message.to != options_.self) return;  // to a disk that is no longer here
+  if (const auto* reply = std::get_if<FollowReply>(&message.body)) return on_follow_reply(*reply);
   const auto* vote = std::get_if<VoteRequest>(&message.body);
   if (vote != nullptr && vote->pre) return on_vote_request(message.from, message.term, *vote);
   // Somebody who wants an election although all is well: its term is not taken over.
@@ -77,7 +86,12 @@ void Core::on(Received& event) {
   const auto* vote_reply = std::get_if<VoteReply>(&message.body);
   if (message.term < hard_.term && !(vote_reply != nullptr && vote_reply->pre)) return;
   if (vote_reply != nullptr) return on_vote_reply(message.from, *vote_reply);
-  if (const auto* reply = std::get_if<AppendReply>(&message.body)) on_append_reply(message.from, *reply);
+  if (const auto* reply = std::get_if<AppendReply>(&message.body)) return on_append_reply(message.from, *reply);
+  if (const auto* read = std::get_if<ReadIndexRequest>(&message.body)) {
+    return on_read_request(message.from, read->request);
+  }
+  if (const auto* read = std::get_if<ReadIndexReply>(&message.body)) return on_read_reply(*read);
+  if (std::holds_alternative<TimeoutNow>(message.body)) on_timeout_now(message.from);
 }
 
 void Core::on(HardStateDurable event) {
@@ -115,8 +129,11 @@ void Core::adopt(Term term) {
 void Core::become_follower(std::optional<Member> leader_now) {
   if (leader() != nullptr) {
     lose_proposals();
+    lose_reads();
+    end_transfer(leader()->transfer && leader()->transfer->told ? Outcome::done : Outcome::unknown);
     restart_election_timer();
   }
+  give_up_reads(true);
   role_ = Follower{leader_now, {}};
 }
 
@@ -153,6 +170,8 @@ void Core::report() {
   }
   const Leader* self = leader();
   out_.next_tick = self != nullptr ? std::min(self->heartbeat_due, self->quorum_check_due) : election_due_;
+  if (self != nullptr && self->transfer) out_.next_tick = std::min(out_.next_tick, self->transfer->deadline);
+  for (const auto& [request, deadline] : forwarded_reads_) out_.next_tick = std::min(out_.next_tick, deadline);
 }
 
 const Progress* Core::progress_of(const Member& member) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -42,6 +43,10 @@ class Core {
     RequestId request;
     Index last;
     size_t bytes;
+  };
+  struct ReadWaiting {
+    RequestId request;
+    Index index;
   };
   struct Held {
     WriteSequence needs;
@@ -98,6 +103,33 @@ class Core {
   void send_append(const Member& to, Progress& progress, std::vector<Entry> entries);
   void send_empty(const Member& to, Progress& progress);
 
+  // core_read.cc
+  void on(Read event);
+  void on_read_request(const Member& from, RequestId request);
+  void on_read_reply(const ReadIndexReply& reply);
+  void add_read(std::optional<Member> from, RequestId request);
+  void start_reads();
+  void confirm_round();
+  bool has_lease() const;
+  void release_read(const PendingRead& read);
+  void answer_reads();
+  void give_up_reads(bool all);
+  void lose_reads();
+
+  // core_membership.cc: configurations, leadership transfer, who follows.
+  void on(ChangeMembers event);
+  std::optional<Outcome> change(ChangeMembers event, Configuration& configuration) const;
+  bool caught_up(const Member& member) const;
+  void leave_if_removed();
+  void on(TransferLeadership event);
+  void advance_transfer();
+  void end_transfer(Outcome outcome);
+  void on_timeout_now(const Member& from);
+  void ask_to_follow();
+  void on_follow_request(const Member& from);
+  void on_follow_reply(const FollowReply& reply);
+  void forget_silent_observers();
+
   // core_commit.cc
   void on(Applied event);
   void advance_commit();
@@ -122,11 +154,15 @@ class Core {
   RoleState reported_;
   std::deque<Proposal> proposals_;  // appended by this leader and not answered, by index
   size_t proposal_bytes_ = 0;
+  std::map<RequestId, TimePoint> forwarded_reads_;  // asked of the leader, and when that is given up
+  std::vector<ReadWaiting> confirmed_reads_;        // wait for what they have to see to be applied
 
   TimePoint now_;
   TimePoint leader_heard_;  // when a leader was last heard of
   TimePoint election_due_;
   uint64_t jitter_state_;
+  uint64_t follow_turn_ = 0;    // whom to ask next
+  bool hint_followed_ = false;  // one hint at who leads is followed in one election timeout
   Output out_;
 };
 

@@ -18,6 +18,8 @@ void Core::advance_commit() {
   if (reached <= commit_ || log_.term_at(reached) != hard_.term) return;
   commit_to(reached);
   send_to_all();
+  start_reads();
+  leave_if_removed();
 }
 
 void Core::commit_to(Index index) { commit_ = std::max(commit_, index); }
@@ -43,6 +45,7 @@ void Core::on(Applied event) {
   ENSURE(event.index <= handed_out_);
   applied_ = std::max(applied_, event.index);
   answer_applied();
+  answer_reads();
 }
 
 void Core::answer_applied() {

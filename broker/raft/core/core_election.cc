@@ -32,7 +32,10 @@ bool Core::heard_leader_lately() const {
 
 void Core::on_election_timeout() {
   restart_election_timer();
+  give_up_reads(true);
   if (may_campaign()) pre_campaign();
+  // A voter that was removed without having heard of it asks in vain for votes: the log will tell.
+  if (current_state().role != Role::leader) ask_to_follow();
 }
 
 void Core::pre_campaign() {
@@ -110,7 +113,7 @@ void Core::count_own_vote() {
 void Core::become_leader() {
   role_ = Leader{};
   Leader& self = *leader();
-  self.no_op = log_.last().next();
+  self.no_op = self.last_mark = log_.last().next();
   self.heartbeat_due = now_ + options_.heartbeat_interval;
   self.quorum_check_due = now_ + options_.election_timeout_min;
   follow_configuration();
@@ -129,6 +132,8 @@ void Core::check_quorum() {
     heard += is_self(voter) || recent ? 1 : 0;
   }
   if (heard < quorum_of(voters.size())) return become_follower(std::nullopt);
+  forget_silent_observers();
+  self.last_mark = log_.last();
   self.quorum_check_due = now_ + options_.election_timeout_min;
 }
 

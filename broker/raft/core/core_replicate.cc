@@ -11,6 +11,7 @@ constexpr size_t kProbeBytesMax = 4096;  // of entries beside a guess, which may
 
 void Core::on(Propose& event) {
   if (leader() == nullptr) return answer(event.request, Outcome::not_leader);
+  if (leader()->transfer) return answer(event.request, Outcome::busy);
   std::vector<Entry> entries;
   entries.reserve(event.payloads.size());
   size_t bytes = 0;
@@ -29,10 +30,12 @@ void Core::on(Propose& event) {
   send_to_all();
 }
 
-// Everyone in the newest configuration receives the log.
+// Everyone in the newest configuration receives the log; who has left it does as long as it answers, so that it learns
+// of that.
 void Core::follow_configuration() {
   Leader& self = *leader();
   const Configuration& newest = configurations_.newest();
+  for (auto& [member, progress] : self.followers) progress.observer = true;
   for (const auto* members : {&newest.voters, &newest.learners}) {
     for (const Member& member : *members) {
       if (is_self(member)) continue;
@@ -50,10 +53,12 @@ void Core::heartbeat() {
   Leader& self = *leader();
   self.heartbeat_due = now_ + options_.heartbeat_interval;
   self.round = self.round.next();
+  self.started.emplace_back(self.round, now_);
   for (auto& [member, progress] : self.followers) {
     progress.probe_sent = false;
     send_empty(member, progress);
   }
+  confirm_round();
 }
 
 void Core::send_to_all() {
@@ -130,7 +135,10 @@ void Core::on_append_reply(const Member& from, const AppendReply& reply) {
   if (found == self->followers.end()) return;
   Progress& progress = found->second;
   progress.heard = now_;
-  progress.answered = std::max(progress.answered, reply.round);
+  if (reply.round > progress.answered && reply.round <= self->round) {
+    progress.answered = reply.round;
+    confirm_round();
+  }
   if (!reply.success) {
     on_reject(progress, reply);
   } else {
@@ -146,6 +154,7 @@ void Core::on_append_reply(const Member& from, const AppendReply& reply) {
     if (leader() == nullptr) return;  // its own removal was committed
   }
   send_entries(from, progress);
+  advance_transfer();
 }
 
 // One probe for each term in which the logs differ, whatever their length.

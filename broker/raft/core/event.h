@@ -40,9 +40,31 @@ struct EntriesRead {
   std::vector<Entry> entries;
 };
 
+// A read that must see everything acknowledged before it came: answered `done` when the machine may be read. Anything
+// else means that no promise can be given now.
+struct Read {
+  RequestId request;
+};
+// Hand leadership to that voter or, without one, to the one that has most of the log. Answered `done` when this node
+// has given it up after the other was told to stand, `timed_out` when it leads on.
+struct TransferLeadership {
+  RequestId request;
+  std::optional<NodeId> target;
+};
+// One change of the configuration at a time. A voter is added as a learner and promoted when it has caught up; a dead
+// one is removed before another takes its place. Answered like a proposal.
+struct ChangeMembers {
+  enum class Kind : uint8_t { add_learner, promote, remove };
+  RequestId request;
+  Kind kind = Kind::add_learner;
+  Member member;
+};
+
 struct Event {
   TimePoint now;  // monotonic
-  std::variant<Tick, Received, Propose, LogDurable, HardStateDurable, Applied, EntriesRead> what;
+  std::variant<Tick, Received, Propose, LogDurable, HardStateDurable, Applied, EntriesRead, Read, TransferLeadership,
+               ChangeMembers>
+      what;
 };
 
 }  // namespace millrace::raft

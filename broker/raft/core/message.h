@@ -45,7 +45,28 @@ struct AppendReply {
   Index conflict_first;
 };
 
-using MessageBody = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply>;
+// "Up to where must I have applied to answer a read that came now?", from a follower to its leader. Without an answer
+// the read is given up.
+struct ReadIndexRequest {
+  RequestId request;
+};
+struct ReadIndexReply {
+  RequestId request;
+  Index index;
+};
+
+// "Stand for election at once": from a leader that hands over to a voter that has everything.
+struct TimeoutNow {};
+
+// "Send me your log", from whoever hears no leader. Independent of terms; may be sent to a node whose directory is not
+// known. A leader starts to send, anybody else says who leads.
+struct FollowRequest {};
+struct FollowReply {
+  std::optional<Member> leader;
+};
+
+using MessageBody = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, ReadIndexRequest, ReadIndexReply,
+                                 TimeoutNow, FollowRequest, FollowReply>;
 
 struct Message {
   Member from;

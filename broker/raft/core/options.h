@@ -13,11 +13,17 @@ namespace millrace::raft {
 // How a core behaves. All members of a quorum need the same election timeout and heartbeat interval.
 struct Options {
   Member self;
-  uint64_t seed = 1;  // of the election jitter; differs from node to node
+  std::vector<NodeId> contacts;  // whom to ask for the leader, beside the members known from the log
+  uint64_t seed = 1;             // of the election jitter; differs from node to node
 
   Duration election_timeout_min = std::chrono::milliseconds(500);  // silence of the leader before an election
   Duration election_jitter_max = std::chrono::milliseconds(250);   // added to it, uniform
   Duration heartbeat_interval = std::chrono::milliseconds(50);
+
+  // A leader answers reads without asking a quorum while the clocks of all members, off by no more than this over one
+  // election timeout, say that no other can have been elected.
+  bool lease_reads = false;
+  Duration clock_drift_max = std::chrono::milliseconds(50);
 
   size_t message_bytes_max = 1 << 20;    // of the entries in one message; one entry may exceed it
   size_t message_entries_max = 4096;     // in one message
@@ -27,6 +33,8 @@ struct Options {
   size_t entry_bytes_max = 1 << 20;      // of one proposed payload
   size_t proposal_bytes_max = 32 << 20;  // proposed and not answered; one more proposal is `overloaded`
   size_t proposals_max = 100'000;        // likewise, in number
+  size_t reads_max = 10'000;             // waiting; one more is `overloaded`
+  size_t observers_max = 1000;           // that follow this leader without being in the configuration
   size_t apply_bytes_max = 4 << 20;      // handed out to be applied at once; one entry may exceed it
   size_t apply_entries_max = 8192;       // likewise, in number
 };

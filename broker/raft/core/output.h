@@ -56,11 +56,17 @@ enum class Outcome : uint8_t {
   not_leader,  // nothing happened, as with everything below
   overloaded,
   too_large,
+  busy,  // another change or a transfer is under way, or the term has just begun: try again
+  timed_out,
+  already_member,  // that node is in the configuration, with this or another directory
+  unknown_member,  // not in the configuration, or not in the part of it that the request needs
+  not_caught_up,   // the learner has too much of the log to go
+  last_voter,
 };
 struct Answer {
   RequestId request;
   Outcome outcome;
-  Index index;  // done: of the last entry
+  Index index;  // done: of the last entry, or what a read has to see
 };
 
 struct Output {

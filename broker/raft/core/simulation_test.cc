@@ -19,6 +19,9 @@ class Chaos {
     world_.tune = [this](Options& options) { tune(options); };
     world_.faults = {.drop = dice_.below(60), .duplicate = dice_.below(60), .delay_max = milliseconds(dice_.below(20))};
     world_.start(voters);
+    for (int extra = static_cast<int>(dice_.below(4)); extra > 0; --extra) {
+      world_.add_node(member(static_cast<int>(world_.nodes().size())), false, {});
+    }
     for (auto& [at, node] : world_.nodes()) node.disk_time = milliseconds(dice_.below(8));
     for (int round = 0; round < 120; ++round) {
       act();
@@ -36,12 +39,15 @@ class Chaos {
     options.election_timeout_min = milliseconds(150);
     options.election_jitter_max = milliseconds(150);
     options.heartbeat_interval = milliseconds(30);
+    options.lease_reads = options.seed % 3 == 0;
+    options.clock_drift_max = milliseconds(0);
+    for (int node = 0; node < 8; ++node) options.contacts.push_back(NodeId{node});
   }
   int any() { return static_cast<int>(dice_.below(world_.nodes().size())); }
 
   void act() {
     const int at = any();
-    switch (dice_.below(12)) {
+    switch (dice_.below(20)) {
       case 0:
         return world_.up(at) ? world_.crash(at) : world_.restart(at);
       case 1:
@@ -54,9 +60,58 @@ class Chaos {
       case 5:
         if (!world_.up(at)) world_.restart(at);
         return;
+      case 6:
+      case 7:
+        return change();
+      case 8:
+        return lose_disk();
+      case 9:
+        if (world_.leader() >= 0) world_.transfer(world_.leader());
+        return;
+      case 10:
+      case 11:
+      case 12:
+        if (world_.up(at)) reads_.push_back(world_.read(at));
+        return;
       default:
         return propose();
     }
+  }
+  // Any change that an operator might ask for; a voter whose disk is gone is removed before any other.
+  void change() {
+    const int at = world_.leader();
+    if (at < 0) return;
+    const Configuration& now = world_.core(at).configuration();
+    const int who = any();
+    const Member one = world_.node(who).self;
+    if (lost_ && settled(at) && !now.has(*lost_)) lost_.reset();
+    if (lost_) {
+      changes_.push_back(world_.change(at, ChangeMembers::Kind::remove, *lost_));
+    } else if (!now.has(one)) {
+      changes_.push_back(world_.change(at, ChangeMembers::Kind::add_learner, one));
+    } else if (now.has_learner(one)) {
+      const auto kind = dice_.one_in(6) ? ChangeMembers::Kind::remove : ChangeMembers::Kind::promote;
+      changes_.push_back(world_.change(at, kind, one));
+    } else if (dice_.one_in(2)) {
+      changes_.push_back(world_.change(at, ChangeMembers::Kind::remove, one));
+    }
+  }
+  // No change is under way that some other leader could still bring to an end.
+  bool settled(int at) {
+    const Core& leader = world_.core(at);
+    return leader.configuration_index() <= leader.commit() &&
+           leader.log().term_at(leader.commit()) == leader.state().term;
+  }
+  // For ever, and only where the others can go on without it, whatever becomes of changes under way.
+  void lose_disk() {
+    const int at = world_.leader();
+    if (at < 0 || !settled(at) || lost_) return;
+    const Configuration& now = world_.core(at).configuration();
+    const int who = any();
+    const Member one = world_.node(who).self;
+    if (who == at || (now.has_voter(one) && now.voters.size() < 3)) return;
+    if (now.has(one)) lost_ = one;
+    world_.lose_disk(who);
   }
   void propose() {
     const int to = dice_.one_in(4) ? any() : world_.leader();
@@ -103,10 +158,20 @@ class Chaos {
   World world_;
   Dice dice_;
   int proposed_ = 0;
+  std::optional<Member> lost_;  // a member whose disk is gone, as long as it may be in the configuration
   std::vector<std::pair<RequestId, std::vector<std::string>>> requests_;
+  std::vector<RequestId> changes_;
+  std::vector<RequestId> reads_;
 
  public:
   int acknowledged_ = 0;
+  int64_t changed() const { return count_done(changes_); }
+  int64_t read() const { return count_done(reads_); }
+
+ private:
+  int64_t count_done(const std::vector<RequestId>& requests) const {
+    return std::count_if(requests.begin(), requests.end(), [this](RequestId one) { return world_.succeeded(one); });
+  }
 };
 
 TEST(Simulation, keeps_every_promise_under_faults) {
@@ -117,14 +182,20 @@ TEST(Simulation, keeps_every_promise_under_faults) {
     from = std::strtoull(seeds, &rest, 10);
     count = std::strtoull(rest + 1, nullptr, 10);
   }
-  int acknowledged = 0;
+  int64_t acknowledged = 0, changed = 0, read = 0;
   for (uint64_t seed = from; seed < from + count; ++seed) {
     Chaos run(seed);
     run.go();
     acknowledged += run.acknowledged_;
+    changed += run.changed();
+    read += run.read();
     ASSERT_FALSE(::testing::Test::HasFailure()) << "seed " << seed;
   }
-  EXPECT_GT(acknowledged, static_cast<int>(count) * 5) << "the faults leave too little to happen";
+  std::cout << count << " seeds from " << from << ": " << acknowledged << " batches acknowledged, " << changed
+            << " changes of the configuration, " << read << " reads\n";
+  const auto enough = static_cast<int64_t>(count);
+  EXPECT_TRUE(acknowledged > 5 * enough && changed > enough && read > enough)
+      << "the faults leave too little to happen";
 }
 
 }  // namespace

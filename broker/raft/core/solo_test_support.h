@@ -58,6 +58,11 @@ class Solo {
     feed(HardStateDurable{newest.sequence});
   }
   void release_disk() {
+    for (const LogWrite& write : writes_) {
+      if (write.sequence <= durable_write_) continue;
+      disk_.entries.resize(static_cast<size_t>(write.keeps.value()));
+      disk_.entries.insert(disk_.entries.end(), write.entries.begin(), write.entries.end());
+    }
     durable_write_ = newest_write_;
     feed(LogDurable{newest_write_});
   }

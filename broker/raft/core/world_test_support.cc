@@ -74,6 +74,12 @@ void World::crash(int at) {
   crashing.jobs.clear();
 }
 
+void World::lose_disk(int at) {
+  const int generation = static_cast<int>(node(at).self.directory.bytes[15]) + 1;
+  if (up(at)) crash(at);
+  add_node(member(at, generation), false, {});
+}
+
 void World::feed(int at, decltype(Event::what) what) {
   if (!up(at)) return;
   take(at, core(at).step({now_, std::move(what)}));
@@ -88,6 +94,34 @@ RequestId World::propose(int at, const std::vector<std::string>& payloads) {
   return request;
 }
 
+RequestId World::read(int at) {
+  const RequestId request{++requests_};
+  reads_[request] = acknowledged_;
+  feed(at, Read{request});
+  return request;
+}
+
+RequestId World::transfer(int at, std::optional<int> target) {
+  const RequestId request{++requests_};
+  feed(at, TransferLeadership{request, target ? std::optional(NodeId{*target}) : std::nullopt});
+  return request;
+}
+
+RequestId World::change(int at, ChangeMembers::Kind kind, const Member& who) {
+  const RequestId request{++requests_};
+  feed(at, ChangeMembers{request, kind, who});
+  return request;
+}
+
+bool World::change_until_done(ChangeMembers::Kind kind, const Member& who) {
+  RequestId request;
+  return run_until([&] {
+    if (succeeded(request)) return true;
+    if (leader() >= 0 && (request == RequestId{} || answer(request))) request = change(leader(), kind, who);
+    return succeeded(request);
+  });
+}
+
 void World::take(int at, Output output) {
   Node& from = node(at);
   if (output.hard_state) start_job(from, *output.hard_state);
@@ -96,6 +130,11 @@ void World::take(int at, Output output) {
   for (Message& message : output.messages) send(std::move(message));
   for (const Answer& answer : output.answers) {
     EXPECT_TRUE(answers_.emplace(answer.request, answer).second) << "answered twice, seed " << seed_;
+    if (answer.outcome != Outcome::done) continue;
+    if (proposed_.contains(answer.request)) acknowledged_ = std::max(acknowledged_, answer.index);
+    const auto of_read = reads_.find(answer.request);
+    if (of_read == reads_.end()) continue;
+    EXPECT_GE(from.applied, of_read->second) << "a read misses what was acknowledged before it, seed " << seed_;
   }
   if (output.state && output.state->role == Role::leader) {
     const auto [of_term, first] = leaders_.emplace(output.state->term, from.self);

@@ -85,9 +85,15 @@ class World {
   void tick(int at) { feed(at, Tick{}); }
   RequestId propose(int at, const std::vector<std::string>& payloads);
   RequestId propose(int at, const std::string& payload) { return propose(at, std::vector{payload}); }
+  RequestId read(int at);  // checked: sees everything that was acknowledged before
+  RequestId transfer(int at, std::optional<int> target = {});
+  RequestId change(int at, ChangeMembers::Kind kind, const Member& who);
+  // Proposes on whoever leads until it is done; false if it never is.
+  bool change_until_done(ChangeMembers::Kind kind, const Member& who);
   void finish_job(int at);
   void crash(int at);  // what is not durable may be lost, from the end
   void restart(int at);
+  void lose_disk(int at);  // the node comes back with another directory, and nothing in it
 
   // The network. A cut link loses what is on it; held messages stay until they are let go.
   void cut(int a, int b);
@@ -141,6 +147,8 @@ class World {
   uint64_t requests_ = 0;
   std::map<RequestId, Answer> answers_;
   std::map<RequestId, std::vector<std::string>> proposed_;
+  std::map<RequestId, Index> reads_;  // what they have to see
+  Index acknowledged_;
   std::map<Term, Member> leaders_;
   std::map<Index, Entry> committed_;  // by anybody, ever
 };
