@@ -52,7 +52,17 @@ namespace millrace {
   X(invalid_producer_epoch, "invalid producer epoch")                \
   X(storage_offline, "storage error")                                \
   X(conflict, "the object has changed since it was read")            \
-  X(cluster_mismatch, "belongs to another cluster or node")
+  X(cluster_mismatch, "belongs to another cluster or node")          \
+  X(stale_broker_epoch, "a later registration has replaced it")      \
+  X(duplicate_registration, "another process has replaced this one") \
+  X(invalid_update_version, "not the current version")               \
+  X(ineligible_replica, "replica may not be in sync")                \
+  X(new_leader_elected, "a new leader was elected")                  \
+  X(election_not_needed, "no election is needed")                    \
+  X(preferred_leader_not_available, "preferred leader cannot lead")  \
+  X(eligible_leaders_not_available, "no replica can lead")           \
+  X(no_reassignment_in_progress, "no reassignment is in progress")   \
+  X(feature_update_failed, "features were not changed")
 
 enum class Errc : uint16_t {
 #define MILLRACE_ERROR_NAME(name, words) name,

@@ -41,6 +41,11 @@ std::vector<BrokerId> ClusterImage::alive_brokers() const {
   return alive;
 }
 
+size_t ClusterImage::placeable_brokers() const {
+  return static_cast<size_t>(std::count_if(brokers.begin(), brokers.end(),
+                                           [](const auto& each) { return each.second.takes_replicas(); }));
+}
+
 bool operator==(const ClusterImage& a, const ClusterImage& b) {
   const auto same_topic = [](const auto& one, const auto& other) {
     return one.first == other.first && (one.second == other.second || *one.second == *other.second);

@@ -56,6 +56,7 @@ struct BrokerImage {
   const ListenerEndpoint* endpoint(std::string_view listener) const;  // null when it has none of that name
   bool decommissioned() const { return decommission_since_ms != kNoTimestamp; }
   bool takes_leadership() const { return !fenced && !in_controlled_shutdown; }
+  bool takes_replicas() const { return takes_leadership() && !decommissioned(); }
   friend bool operator==(const BrokerImage&, const BrokerImage&) = default;
 };
 
@@ -127,6 +128,7 @@ class ClusterImage {
   const PartitionImage* find_partition(std::string_view topic, PartitionIndex index) const;
   const BrokerImage* find_broker(BrokerId id) const;
   std::vector<BrokerId> alive_brokers() const;  // not fenced, ascending
+  size_t placeable_brokers() const;             // that new replicas can be put on
 
   // Equal content, whatever is shared.
   friend bool operator==(const ClusterImage& a, const ClusterImage& b);

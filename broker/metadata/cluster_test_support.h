@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "broker/metadata/controller_state.h"
 #include "broker/metadata/decisions.h"
 #include "broker/metadata/image_builder.h"
 #include "broker/metadata/metadata_config.h"
@@ -15,17 +16,24 @@ class TestCluster {
  public:
   ConfigValues static_config;
   std::vector<ConfigKey> keys{metadata_config().begin(), metadata_config().end()};
-  ImageBuilder builder;
+  ControllerState state;
+  ImageBuilder& builder = state.builder;  // changes through it bypass what is kept beside the image
+  machine::Now now{.monotonic = TimePoint{std::chrono::hours{1}}, .wall_ms = 1'000'000};
+  QuorumView quorum;
 
   TestCluster() = default;
+  TestCluster(const TestCluster&) = delete;
+  TestCluster& operator=(const TestCluster&) = delete;
   explicit TestCluster(int brokers, bool racks = false) {
     for (int i = 0; i < brokers; ++i) add_broker(i, racks ? std::string(1, static_cast<char>('a' + i % 3)) : "");
   }
 
-  const ClusterImage& image() const { return builder.current(); }
+  const ClusterImage& image() const { return state.image(); }
   DecisionContext context() {
     return {.config = {.keys = keys, .static_values = &static_config, .self = BrokerId{0}},
-            .new_uuid = [this] { return uuid(); }};
+            .new_uuid = [this] { return uuid(); },
+            .now = now,
+            .quorum = quorum};
   }
   Uuid uuid() {
     ++uuids_;
@@ -38,13 +46,20 @@ class TestCluster {
     records_made = decision.records.size();
     for (const machine::Record& record : decision.records) {
       history.push_back(*record.value);
-      builder.apply(image().applied.next(), record);
+      state.apply(image().applied.next(), record);
     }
+    if (decision.also) decision.also(state);
     return std::move(decision.reply);
+  }
+  void pass(std::chrono::milliseconds time) {
+    now.monotonic += time;
+    now.wall_ms += time.count();
   }
   template <class Command>
   auto operator()(const Command& command) {
-    if constexpr (requires { decide(image(), command, context()); }) {
+    if constexpr (requires { decide(state, command, context()); }) {
+      return run(decide(state, command, context()));
+    } else if constexpr (requires { decide(image(), command, context()); }) {
       return run(decide(image(), command, context()));
     } else {
       return run(decide(image(), command));

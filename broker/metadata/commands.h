@@ -10,12 +10,14 @@
 #include "broker/base/result.h"
 #include "broker/base/strong_id.h"
 #include "broker/base/uuid.h"
+#include "broker/metadata/broker_commands.h"
 #include "broker/metadata/cluster_image.h"
+#include "broker/metadata/partition_commands.h"
 
 namespace millrace::metadata {
 
 // What the controller is asked and what it answers, as values. Errors are per item; server/error_map.cc makes wire
-// codes of them.
+// codes of them. Those of brokers and of single partitions: broker_commands.h, partition_commands.h.
 
 // ---- topics
 inline constexpr int32_t kPartitionsPerCommandMax = 10'000;  // created by one command, so that its records fit a batch
@@ -92,28 +94,6 @@ struct AlterConfigs {
 };
 struct AlterConfigsReply {
   std::vector<std::pair<ConfigResource, Status>> resources;  // in request order
-};
-
-// ---- brokers
-struct RegisterBroker {
-  BrokerId id;
-  Uuid incarnation;   // of this process
-  Uuid directory_id;  // of its data directory; a known id with another directory is refused (cluster_mismatch)
-  std::vector<ListenerEndpoint> listeners;
-  std::string rack;
-  bool clean_start = false;  // its logs were closed cleanly; otherwise partitions it leads get a new leader epoch
-  bool fenced = false;       // stays fenced until SetFenced
-};
-struct RegisterBrokerReply {
-  int64_t epoch = -1;
-};
-struct SetFenced {
-  BrokerId id;
-  int64_t epoch = -1;  // of its registration; invalid_argument when another one has replaced it
-  bool fenced = true;
-};
-struct UnregisterBroker {
-  BrokerId id;
 };
 
 // ---- producer ids

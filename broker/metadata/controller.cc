@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "broker/machine/runner.h"
+#include "broker/metadata/controller_state.h"
 #include "broker/metadata/decisions.h"
 
 namespace millrace::metadata {
@@ -11,100 +12,154 @@ namespace {
 // Records of the largest command (10,000 partitions of many replicas) fit one batch.
 constexpr machine::RunnerLimits kLimits{.commands_max = 10'000, .batch_bytes_max = 8u << 20};
 
-struct State {
-  ImageBuilder builder;
-  void apply(Offset offset, const machine::Record& record) { builder.apply(offset, record); }
-};
-
 class MachineController final : public LocalController {
  public:
   explicit MachineController(ControllerOptions options)
-      : context_{.config = options.config, .new_uuid = std::move(options.new_uuid)}, images_(*options.images) {
-    options.recovered.set_controller(context_.config.self);
+      : config_(options.config),
+        new_uuid_(std::move(options.new_uuid)),
+        quorum_(std::move(options.quorum)),
+        clock_(*options.clock),
+        images_(*options.images) {
+    options.recovered.set_controller(config_.self);
     images_.publish(options.recovered.image());
     const Offset next = options.recovered.current().applied.next();
-    machine_ = std::make_unique<machine::Runner<State>>(
-        machine::RunnerOptions<State>{.log = options.log,
+    machine_ = std::make_unique<machine::Runner<ControllerState>>(
+        machine::RunnerOptions<ControllerState>{.log = options.log,
                                       .clock = options.clock,
                                       .limits = kLimits,
-                                      .state = State{std::move(options.recovered)},
+                                      .state = ControllerState(std::move(options.recovered), clock_.now()),
                                       .next = next,
-                                      .publication = [this](State& state) -> std::function<void()> {
+                                      .publication = [this](ControllerState& state) -> std::function<void()> {
                                         return [this, image = state.builder.image()] { images_.publish(image); };
                                       },
                                       .on_failed = std::move(options.on_failed)});
   }
 
   void create_topics(CreateTopics command, Done<CreateTopicsReply> done) override {
-    submit_with_context(std::move(command), std::move(done));
+    submit(std::move(command), std::move(done));
   }
   void delete_topics(DeleteTopics command, Done<DeleteTopicsReply> done) override {
-    submit_with_context(std::move(command), std::move(done));
+    submit(std::move(command), std::move(done));
   }
   void create_partitions(CreatePartitions command, Done<CreatePartitionsReply> done) override {
-    submit_with_context(std::move(command), std::move(done));
+    submit(std::move(command), std::move(done));
   }
   void alter_configs(AlterConfigs command, Done<AlterConfigsReply> done) override {
-    submit_with_context(std::move(command), std::move(done));
+    submit(std::move(command), std::move(done));
   }
   void register_broker(RegisterBroker command, Done<RegisterBrokerReply> done) override {
-    submit_flat<RegisterBrokerReply>(
-        [command = std::move(command)](const ClusterImage& image) { return decide(image, command); }, std::move(done));
+    submit(std::move(command), std::move(done));
   }
   void set_fenced(SetFenced command, Done<Unit> done) override {
-    submit_flat<Unit>([command](const ClusterImage& image) { return decide(image, command); }, std::move(done));
+    submit(std::move(command), std::move(done));
   }
   void unregister_broker(UnregisterBroker command, Done<Unit> done) override {
-    submit_flat<Unit>([command](const ClusterImage& image) { return decide(image, command); }, std::move(done));
+    submit(std::move(command), std::move(done));
+  }
+  void broker_heartbeat(BrokerHeartbeat command, Done<BrokerHeartbeatReply> done) override {
+    submit(std::move(command), std::move(done));
+  }
+  void alter_partition(AlterPartition command, Done<AlterPartitionReply> done) override {
+    submit(std::move(command), std::move(done));
+  }
+  void elect_leaders(ElectLeaders command, Done<ElectLeadersReply> done) override {
+    submit(std::move(command), std::move(done));
+  }
+  void alter_reassignments(AlterReassignments command, Done<AlterReassignmentsReply> done) override {
+    submit(std::move(command), std::move(done));
+  }
+  void update_features(UpdateFeatures command, Done<UpdateFeaturesReply> done) override {
+    submit(std::move(command), std::move(done));
+  }
+  void may_stop(MayStop command, Done<MayStopReply> done) override {
+    submit(std::move(command), std::move(done));
+  }
+  void release_permit(ReleasePermit command, Done<Unit> done) override {
+    submit(std::move(command), std::move(done));
+  }
+  void decommission(Decommission command, Done<Unit> done) override {
+    submit(std::move(command), std::move(done));
+  }
+  void cancel_decommission(CancelDecommission command, Done<Unit> done) override {
+    submit(std::move(command), std::move(done));
+  }
+  void set_voters(SetVoters command, Done<Unit> done) override {
+    submit(std::move(command), std::move(done));
   }
   void allocate_producer_ids(AllocateProducerIds command, Done<ProducerIdBlock> done) override {
-    submit_flat<ProducerIdBlock>([command](const ClusterImage& image) { return decide(image, command); },
-                                 std::move(done));
+    submit(std::move(command), std::move(done));
+  }
+  void tick(Done<TickReply> done) override { submit(Tick{}, std::move(done)); }
+  void decommission_progress(BrokerId node, Done<DecommissionProgress> done) override {
+    machine_->submit(
+        [node](const ControllerState& state, machine::Now) {
+          return Decision<DecommissionProgress>{
+              .records = {}, .reply = metadata::decommission_progress(state, node), .also = {}};
+        },
+        std::move(done));
   }
   void ensure_offsets_topic(Done<int32_t> done) override {
-    submit_flat<int32_t>([this](const ClusterImage& image) { return decide_offsets_topic(image, context_); },
-                         std::move(done));
+    submit_with([this](const ControllerState& state,
+                       machine::Now now) { return decide_offsets_topic(state.image(), context_at(now)); },
+                std::move(done));
   }
   void initialize(std::string cluster_id, Done<Unit> done) override {
-    submit_flat<Unit>([cluster_id = std::move(cluster_id)](
-                          const ClusterImage& image) { return decide_initialization(image, cluster_id); },
-                      std::move(done));
+    submit_with([cluster_id = std::move(cluster_id)](const ControllerState& state, machine::Now) {
+                  return decide_initialization(state.image(), cluster_id);
+                },
+                std::move(done));
   }
 
   void restart(ImageBuilder recovered) override {
-    recovered.set_controller(context_.config.self);
+    recovered.set_controller(config_.self);
     const Offset next = recovered.current().applied.next();
     images_.publish(recovered.image());  // a command whose outcome was unknown may be in it; the machine stands still
-    machine_->restart(State{std::move(recovered)}, next);
+    machine_->restart(ControllerState(std::move(recovered), clock_.now()), next);
   }
   void stop() override { machine_->stop(); }
 
  private:
+  DecisionContext context_at(machine::Now now) const {
+    return {.config = config_, .new_uuid = new_uuid_, .now = now, .quorum = quorum_ ? quorum_() : QuorumView{}};
+  }
+  // Each command's decision takes what it needs.
   template <class Command, class Reply>
-  void submit_with_context(Command command, Done<Reply> done) {
-    machine_->submit(
-        [this, command = std::move(command)](const State& state, machine::Now) {
-          return decide(state.builder.current(), command, context_);
+  void submit(Command command, Done<Reply> done) {
+    submit_with(
+        [this, command = std::move(command)](const ControllerState& state, machine::Now now) {
+          if constexpr (requires { decide(state, command, context_at(now)); }) {
+            return decide(state, command, context_at(now));
+          } else if constexpr (requires { decide(state.image(), command, context_at(now)); }) {
+            return decide(state.image(), command, context_at(now));
+          } else {
+            return decide(state.image(), command);
+          }
         },
         std::move(done));
   }
-  // For decisions whose reply is itself a Result: one level is enough for the caller.
-  template <class Reply, class Decide>
-  void submit_flat(Decide decide_on, Done<Reply> done) {
-    machine_->submit([decide_on = std::move(decide_on)](const State& state,
-                                                        machine::Now) { return decide_on(state.builder.current()); },
-                     [done = std::move(done)](Result<Result<Reply>> answer) {
-                       if (answer) {
-                         done(std::move(*answer));
-                       } else {
-                         done(std::move(answer).error());
-                       }
-                     });
+  // A reply that is itself a Result is answered as one: one level is enough for the caller.
+  template <class Decide, class Reply>
+  void submit_with(Decide decide_on, Done<Reply> done) {
+    using Decided = decltype(std::invoke_result_t<Decide&, const ControllerState&, machine::Now>::reply);
+    if constexpr (std::is_same_v<Decided, Reply>) {
+      machine_->submit(std::move(decide_on), std::move(done));
+    } else {
+      machine_->submit(std::move(decide_on), [done = std::move(done)](Result<Decided> answer) {
+        if (answer) {
+          done(std::move(*answer));
+        } else {
+          done(std::move(answer).error());
+        }
+      });
+    }
   }
 
-  const DecisionContext context_;
+  const BrokerConfigView config_;
+  const std::function<Uuid()> new_uuid_;
+  const std::function<QuorumView()> quorum_;
+  const Clock& clock_;
   ImageStore& images_;
-  std::unique_ptr<machine::Runner<State>> machine_;
+  std::unique_ptr<machine::Runner<ControllerState>> machine_;
 };
 
 }  // namespace

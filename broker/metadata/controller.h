@@ -7,6 +7,7 @@
 #include "broker/base/result.h"
 #include "broker/machine/log_writer.h"
 #include "broker/metadata/commands.h"
+#include "broker/metadata/decisions.h"
 #include "broker/metadata/image_builder.h"
 #include "broker/metadata/image_store.h"
 #include "broker/metadata/topic_config.h"
@@ -30,6 +31,16 @@ class Controller {
   virtual void register_broker(RegisterBroker command, Done<RegisterBrokerReply> done) = 0;
   virtual void set_fenced(SetFenced command, Done<Unit> done) = 0;
   virtual void unregister_broker(UnregisterBroker command, Done<Unit> done) = 0;
+  virtual void broker_heartbeat(BrokerHeartbeat command, Done<BrokerHeartbeatReply> done) = 0;
+  virtual void alter_partition(AlterPartition command, Done<AlterPartitionReply> done) = 0;
+  virtual void elect_leaders(ElectLeaders command, Done<ElectLeadersReply> done) = 0;
+  virtual void alter_reassignments(AlterReassignments command, Done<AlterReassignmentsReply> done) = 0;
+  virtual void update_features(UpdateFeatures command, Done<UpdateFeaturesReply> done) = 0;
+  virtual void may_stop(MayStop command, Done<MayStopReply> done) = 0;
+  virtual void release_permit(ReleasePermit command, Done<Unit> done) = 0;
+  virtual void decommission(Decommission command, Done<Unit> done) = 0;
+  virtual void cancel_decommission(CancelDecommission command, Done<Unit> done) = 0;
+  virtual void decommission_progress(BrokerId node, Done<DecommissionProgress> done) = 0;
   virtual void allocate_producer_ids(AllocateProducerIds command, Done<ProducerIdBlock> done) = 0;
   // Makes __consumer_offsets as the offsets.topic.* keys say, unless it exists; answers its number of partitions.
   virtual void ensure_offsets_topic(Done<int32_t> done) = 0;
@@ -41,6 +52,7 @@ struct ControllerOptions {
   ImageStore* images = nullptr;  // published to, first with `recovered`
   BrokerConfigView config;
   std::function<Uuid()> new_uuid;  // random; called by decisions, so that replay never needs it
+  std::function<QuorumView()> quorum;  // as it is now, for permits; called by decisions, must not block. May be empty
   ImageBuilder recovered;          // the log's records applied
   // The log failed: commands are refused until restart(). See machine::RunnerOptions.
   std::function<void(const Error&)> on_failed;
@@ -56,7 +68,11 @@ class LocalController : public Controller {
 
   // Writes the cluster id and feature levels unless the log has them; cluster_mismatch when it has another id.
   virtual void initialize(std::string cluster_id, Done<Unit> done) = 0;
-  virtual void restart(ImageBuilder recovered) = 0;  // after on_failed
+  // Every kTickInterval, and again at once when the answer says so: fences brokers that are silent, elects, expires
+  // permits, moves replicas. Ticks farther apart than half a session fence nobody. A cluster of one needs none.
+  virtual void tick(Done<TickReply> done) = 0;
+  virtual void set_voters(SetVoters command, Done<Unit> done) = 0;  // after each change of the quorum
+  virtual void restart(ImageBuilder recovered) = 0;                 // after on_failed
   virtual void stop() = 0;                           // as machine::Runner::stop()
 };
 

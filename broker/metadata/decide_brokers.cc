@@ -1,135 +1,165 @@
 #include <algorithm>
 
 #include "broker/metadata/decisions.h"
+#include "broker/metadata/partition_changes.h"
 
 namespace millrace::metadata {
 namespace {
 
-bool holds(const std::vector<BrokerId>& ids, BrokerId id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); }
+constexpr size_t kFormerIncarnationsMax = 4;
 
-// Calls change(topic, index, partition) for every partition; what it returns true for becomes a record.
-template <class Change>
-void change_partitions(std::vector<machine::Record>& records, const ClusterImage& image, Change change) {
-  for (const auto& [name, topic] : image.topics()) {
-    for (size_t i = 0; i < topic->partitions.size(); ++i) {
-      PartitionImage state = topic->partitions[i];
-      if (!change(state)) continue;
-      ++state.partition_epoch;
-      add(records, PartitionChangeRecord{topic->id, PartitionIndex{static_cast<int32_t>(i)}, std::move(state)});
+std::string name_of(BrokerId id) { return "broker " + std::to_string(id.value()); }
+
+Status check_features(const ClusterImage& image, const RegisterBroker& command) {
+  for (const auto& [feature, level] : image.features) {
+    const auto found = command.features.find(feature);
+    if (found == command.features.end()) {
+      return Error{Errc::unsupported_version, name_of(command.id) + " does not know " + feature +
+                                                  ", and the cluster works at its level " + std::to_string(level)};
+    }
+    if (level < found->second.min || level > found->second.max) {
+      return Error{Errc::unsupported_version, name_of(command.id) + " works at " + feature + " " +
+                                                  std::to_string(found->second.min) + " to " +
+                                                  std::to_string(found->second.max) + ", and the cluster at " +
+                                                  std::to_string(level)};
     }
   }
+  return ok();
 }
 
-void lead(PartitionImage& state, BrokerId leader) {
-  state.leader = leader;
-  state.leader_epoch = state.leader_epoch.next();
-}
-
-// The broker is gone: it leads nothing, and leaves the in-sync sets that have others.
-void add_departure(std::vector<machine::Record>& records, const ClusterImage& image, BrokerId id) {
-  change_partitions(records, image, [&](PartitionImage& state) {
-    const bool led = state.leader == id;
-    const bool leaves_isr = holds(state.isr, id) && state.isr.size() > 1;
-    if (!led && !leaves_isr) return false;
-    if (leaves_isr) std::erase(state.isr, id);
-    if (led) {
-      const auto next = std::find_if(state.replicas.begin(), state.replicas.end(), [&](BrokerId candidate) {
-        const BrokerImage* broker = image.find_broker(candidate);
-        return candidate != id && broker != nullptr && !broker->fenced && holds(state.isr, candidate);
-      });
-      lead(state, next == state.replicas.end() ? kNoBroker : *next);
+Status check_registration(const ClusterImage& image, const RegisterBroker& command) {
+  if (command.id.value() < 0) return Error{Errc::invalid_argument, "a broker's id is negative"};
+  if (!command.cluster_id.empty() && command.cluster_id != image.cluster_id) {
+    return Error{Errc::cluster_mismatch, "the data directory of " + name_of(command.id) + " belongs to cluster " +
+                                             command.cluster_id + ", not " + image.cluster_id};
+  }
+  for (const auto& [id, broker] : image.brokers) {
+    if (id != command.id && broker.directory_id == command.directory_id) {
+      return Error{Errc::cluster_mismatch, "the data directory of " + name_of(id)};
     }
-    return true;
-  });
+  }
+  const BrokerImage* known = image.find_broker(command.id);
+  if (known != nullptr && known->directory_id != command.directory_id) {
+    return Error{Errc::cluster_mismatch, name_of(command.id) + " is registered with data directory " +
+                                             known->directory_id.to_string() + ", not " +
+                                             command.directory_id.to_string()};
+  }
+  if (known != nullptr && std::find(known->former_incarnations.begin(), known->former_incarnations.end(),
+                                    command.incarnation) != known->former_incarnations.end()) {
+    return Error{Errc::duplicate_registration, name_of(command.id)};
+  }
+  return check_features(image, command);
 }
 
-// The broker serves: it leads what waits for a leader and has it in sync. After an unclean end what it led gets a new
-// leader epoch, so that clients that read a lost tail notice (KIP-320).
-void add_arrival(std::vector<machine::Record>& records, const ClusterImage& image, BrokerId id, bool renew) {
-  change_partitions(records, image, [&](PartitionImage& state) {
-    const bool waits = state.leader == kNoBroker && holds(state.isr, id);
-    if (!waits && !(renew && state.leader == id)) return false;
-    lead(state, id);
+RegisterBrokerRecord record_of(const ClusterImage& image, const RegisterBroker& command, Timestamp now_ms) {
+  std::vector<Uuid> former;
+  if (const BrokerImage* known = image.find_broker(command.id)) {
+    former = known->former_incarnations;
+    former.push_back(known->incarnation);
+    if (former.size() > kFormerIncarnationsMax) former.erase(former.begin());
+  }
+  return {.id = command.id,
+          .epoch = image.applied.next().value(),
+          .incarnation = command.incarnation,
+          .directory_id = command.directory_id,
+          .rack = command.rack,
+          .fenced = command.fenced,
+          .listeners = command.listeners,
+          .rpc = command.rpc,
+          .features = command.features,
+          .in_controlled_shutdown = false,
+          .state_since_ms = now_ms,
+          .former_incarnations = std::move(former)};
+}
+
+// The broker serves at once: it leads what waits for it. What it led and may have lost the end of gets a new leader
+// epoch, so that clients that read the lost part notice (KIP-320).
+void arrive(PartitionChanges& changes, const ControllerState& state, BrokerId id, BrokerId lost) {
+  changes.standing().bring(id);
+  for_each_of(state, {id}, [&](const TopicImage& topic, PartitionIndex index, const PartitionImage& now) {
+    if (!holds(now.replicas, id)) return true;
+    PartitionImage wanted = now;
+    if (lost != kNoBroker) remove_lost(wanted, lost);
+    std::optional<PartitionImage> after = settle(now, std::move(wanted), changes.rules(topic), {.lost = lost});
+    const bool goes_on = now.leader == id && (!after || after->leader == id);
+    if (goes_on && lost == id) {
+      if (!after) {
+        after = now;
+        ++after->partition_epoch;
+      }
+      after->leader_epoch = now.leader_epoch.next();
+    }
+    if (after) changes.put_unbounded(topic, index, std::move(*after));
     return true;
   });
 }
 
 }  // namespace
 
-Decision<Result<RegisterBrokerReply>> decide(const ClusterImage& image, const RegisterBroker& command) {
-  const auto refuse = [](Errc code, std::string words) {
-    return Decision<Result<RegisterBrokerReply>>{.records = {}, .reply = Error{code, std::move(words)}, .also = {}};
-  };
-  if (command.id.value() < 0) return refuse(Errc::invalid_argument, "a broker's id is negative");
-  for (const auto& [id, broker] : image.brokers) {
-    if (id != command.id && broker.directory_id == command.directory_id) {
-      return refuse(Errc::cluster_mismatch, "the data directory of broker " + std::to_string(id.value()));
-    }
+Decision<Result<RegisterBrokerReply>> decide(const ControllerState& state, const RegisterBroker& command,
+                                             const DecisionContext& context) {
+  const ClusterImage& image = state.image();
+  Decision<Result<RegisterBrokerReply>> decision{.records = {}, .reply = RegisterBrokerReply{}, .also = {}};
+  if (Status right = check_registration(image, command); !right) {
+    decision.reply = std::move(right).error();
+    return decision;
   }
   const BrokerImage* known = image.find_broker(command.id);
-  if (known != nullptr && known->directory_id != command.directory_id) {
-    return refuse(Errc::cluster_mismatch, "broker " + std::to_string(command.id.value()) +
-                                              " is registered with data directory " + known->directory_id.to_string() +
-                                              ", not " + command.directory_id.to_string());
-  }
-  const bool same_process = known != nullptr && known->incarnation == command.incarnation;
-  Decision<Result<RegisterBrokerReply>> decision{.records = {}, .reply = RegisterBrokerReply{}, .also = {}};
-  if (same_process) {  // a retry: its answer was lost
+  if (known != nullptr && known->incarnation == command.incarnation) {  // a retry: its answer was lost
     decision.reply = RegisterBrokerReply{known->epoch};
     return decision;
   }
-  // First, so that its offset is the epoch that the reply names.
-  decision.reply = RegisterBrokerReply{image.applied.next().value()};
-  add(decision.records, RegisterBrokerRecord{.id = command.id,
-                                             .epoch = -1,
-                                             .incarnation = command.incarnation,
-                                             .directory_id = command.directory_id,
-                                             .rack = command.rack,
-                                             .fenced = command.fenced,
-                                             .listeners = command.listeners});
-  if (command.fenced) {
-    if (known != nullptr && !known->fenced) add_departure(decision.records, image, command.id);
+  const bool clean = command.clean_start && (known == nullptr || command.previous_epoch == -1 ||
+                                             command.previous_epoch == known->epoch);
+  const BrokerId lost = clean ? kNoBroker : command.id;
+  PartitionChanges changes(state, context);
+  if (!command.fenced) {
+    arrive(changes, state, command.id, lost);
   } else {
-    add_arrival(decision.records, image, command.id, !command.clean_start);
-  }
-  return decision;
-}
-
-Decision<Status> decide(const ClusterImage& image, const SetFenced& command) {
-  const BrokerImage* broker = image.find_broker(command.id);
-  Decision<Status> decision{.records = {}, .reply = ok(), .also = {}};
-  if (broker == nullptr) {
-    decision.reply = Error{Errc::broker_not_registered, "broker " + std::to_string(command.id.value())};
-  } else if (broker->epoch != command.epoch) {
-    decision.reply = Error{Errc::invalid_argument, "broker epoch " + std::to_string(command.epoch) +
-                                                       " has been replaced by " + std::to_string(broker->epoch)};
-  } else if (broker->fenced != command.fenced) {
-    add(decision.records, FenceBrokerRecord{command.id, command.fenced});
-    if (command.fenced) {
-      add_departure(decision.records, image, command.id);
-    } else {
-      add_arrival(decision.records, image, command.id, false);
+    changes.standing().take_away(command.id);
+    if (!changes.depart({command.id}, lost)) {
+      decision.records = changes.take_records();
+      decision.reply = Error{Errc::overloaded, name_of(command.id) + " has more partitions than one command changes"};
+      return decision;
     }
   }
+  const RegisterBrokerRecord record = record_of(image, command, context.now.wall_ms);
+  decision.reply = RegisterBrokerReply{record.epoch};
+  add(decision.records, record);
+  std::vector<machine::Record> partitions = changes.take_records();
+  std::move(partitions.begin(), partitions.end(), std::back_inserter(decision.records));
+  decision.also = [id = command.id, now = context.now.monotonic](ControllerState& after) {
+    after.liveness.of(id) = {.heard = now, .metadata_offset = Offset{-1}, .handed_over = {}};
+  };
   return decision;
 }
 
-Decision<Status> decide(const ClusterImage& image, const UnregisterBroker& command) {
+Decision<Status> decide(const ControllerState& state, const UnregisterBroker& command,
+                        const DecisionContext& context) {
   Decision<Status> decision{.records = {}, .reply = ok(), .also = {}};
-  if (image.find_broker(command.id) == nullptr) {
-    decision.reply = Error{Errc::broker_not_registered, "broker " + std::to_string(command.id.value())};
-    return decision;
+  const BrokerId id = command.id;
+  const int32_t replicas = state.index.counts(id).replicas;
+  const auto is_it = [&](const auto& voter) { return voter.id == id; };
+  const auto& voters = state.image().voters;
+  const auto& seen = context.quorum.voters;
+  if (state.image().find_broker(id) == nullptr) {
+    decision.reply = Error{Errc::broker_not_registered, name_of(id)};
+  } else if (replicas > 0) {
+    decision.reply = Error{Errc::policy_violation, name_of(id) + " holds " + std::to_string(replicas) +
+                                                       " replicas: decommission it first"};
+  } else if (std::any_of(voters.begin(), voters.end(), is_it) || std::any_of(seen.begin(), seen.end(), is_it)) {
+    decision.reply =
+        Error{Errc::policy_violation, name_of(id) + " is a member of the metadata quorum: remove it there first"};
+  } else {
+    add(decision.records, UnregisterBrokerRecord{id});
+    decision.also = [id](ControllerState& after) { after.liveness.forget(id); };
   }
-  add_departure(decision.records, image, command.id);
-  add(decision.records, UnregisterBrokerRecord{command.id});
   return decision;
 }
 
 Decision<Result<ProducerIdBlock>> decide(const ClusterImage& image, const AllocateProducerIds& command) {
   if (image.find_broker(command.broker) == nullptr) {
-    return {.records = {},
-            .reply = Error{Errc::broker_not_registered, "broker " + std::to_string(command.broker.value())},
-            .also = {}};
+    return {.records = {}, .reply = Error{Errc::broker_not_registered, name_of(command.broker)}, .also = {}};
   }
   const int64_t first = image.next_producer_id;
   if (first > INT64_MAX - kProducerIdBlock) {

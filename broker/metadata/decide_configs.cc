@@ -11,6 +11,7 @@ namespace {
 struct Subject {
   const ConfigValues* current = nullptr;
   const BrokerConfigView* broker = nullptr;  // null: a topic
+  bool one_broker = false;
 };
 
 const ConfigValues kNothing;
@@ -38,7 +39,7 @@ Result<Subject> find_subject(const ClusterImage& image, const ConfigResource& re
     return Error{Errc::broker_not_registered, "broker " + resource.name};
   }
   const auto found = image.broker_config.find(BrokerId{id});
-  return Subject{found == image.broker_config.end() ? &kNothing : &found->second, &context.config};
+  return Subject{found == image.broker_config.end() ? &kNothing : &found->second, &context.config, true};
 }
 
 Result<std::string> normalize(const Subject& subject, const std::string& name, const std::string& value) {
@@ -52,6 +53,10 @@ Result<std::string> normalize(const Subject& subject, const std::string& name, c
   }
   if (!key->dynamic) {
     return Error{Errc::invalid_argument, name + " cannot be changed while the broker runs"};
+  }
+  if (subject.one_broker && name == topic_config::kMinInsyncReplicas) {
+    return Error{Errc::invalid_config,
+                 name + " is one for all brokers: leaders move between them, and who may lead rests on it"};
   }
   return normalize_config(*key, value);
 }
@@ -146,6 +151,18 @@ void add_difference(std::vector<machine::Record>& records, const ConfigResource&
   }
 }
 
+// What the in-sync sets rest on; see MinInsyncChangedRecord.
+void add_min_insync_change(std::vector<machine::Record>& records, const ClusterImage& image,
+                           const ConfigResource& resource, const ConfigValues& before, const ConfigValues& after) {
+  const auto value_in = [](const ConfigValues& values) {
+    const auto found = values.find(topic_config::kMinInsyncReplicas);
+    return found == values.end() ? std::string() : found->second;
+  };
+  if (value_in(before) == value_in(after)) return;
+  const bool of_topic = resource.type == static_cast<int8_t>(ConfigResourceType::topic);
+  add(records, MinInsyncChangedRecord{of_topic ? image.find_topic(resource.name)->id : Uuid{}});
+}
+
 }  // namespace
 
 Decision<AlterConfigsReply> decide(const ClusterImage& image, const AlterConfigs& command,
@@ -168,6 +185,7 @@ Decision<AlterConfigsReply> decide(const ClusterImage& image, const AlterConfigs
     if (command.validate_only) continue;
     const ConfigValues& before = *find_subject(image, item.resource, context)->current;
     add_difference(decision.records, item.resource, before, *after);
+    add_min_insync_change(decision.records, image, item.resource, before, *after);
   }
   return decision;
 }

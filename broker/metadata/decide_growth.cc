@@ -2,6 +2,7 @@
 
 #include "broker/metadata/decisions.h"
 #include "broker/metadata/placement.h"
+#include "broker/metadata/reassignment.h"
 
 namespace millrace::metadata {
 namespace {
@@ -23,9 +24,10 @@ Result<std::vector<Replicas>> plan_growth(const ClusterImage& image, const GrowT
     return Error{Errc::invalid_partitions,
                  "one request can make at most " + std::to_string(kPartitionsPerCommandMax) + " partitions"};
   }
-  const size_t factor = topic->partitions.front().replicas.size();
+  const size_t factor = replicas_before(topic->partitions.front()).size();
   if (!grow.assignments) {
-    return place_partitions(image, current, added, static_cast<int32_t>(factor), std::hash<Uuid>{}(topic->id));
+    return place_partitions(image, topic->partitions, added, static_cast<int32_t>(factor),
+                            std::hash<Uuid>{}(topic->id));
   }
   if (grow.assignments->size() != static_cast<size_t>(added)) {
     return Error{Errc::invalid_replica_assignment, std::to_string(added) + " partitions are added and " +
@@ -40,7 +42,7 @@ Result<std::vector<Replicas>> plan_growth(const ClusterImage& image, const GrowT
 }  // namespace
 
 Decision<CreatePartitionsReply> decide(const ClusterImage& image, const CreatePartitions& command,
-                                       const DecisionContext&) {
+                                       const DecisionContext& context) {
   Decision<CreatePartitionsReply> decision;
   std::map<std::string_view, int> mentions;
   for (const GrowTopic& grow : command.topics) ++mentions[grow.name];
@@ -70,7 +72,7 @@ Decision<CreatePartitionsReply> decide(const ClusterImage& image, const CreatePa
     int32_t index = static_cast<int32_t>(topic.partitions.size());
     for (Replicas& replicas : *plan) {
       add(decision.records,
-          PartitionRecord{topic.id, PartitionIndex{index++}, new_partition(image, std::move(replicas))});
+          PartitionRecord{topic.id, PartitionIndex{index++}, new_partition(image, std::move(replicas), context.now.wall_ms)});
     }
   }
   return decision;

@@ -65,7 +65,7 @@ Result<std::vector<Replicas>> plan_placement(const ClusterImage& image, const Ne
     return Error{Errc::invalid_partitions, std::to_string(partitions) + " partitions are more than the " +
                                                std::to_string(kPartitionsPerCommandMax) + " that one request can make"};
   }
-  return place_partitions(image, 0, partitions, or_default(topic.replication_factor, kDefaultReplicationFactor), seed);
+  return place_partitions(image, {}, partitions, or_default(topic.replication_factor, kDefaultReplicationFactor), seed);
 }
 
 Status check_free(const ClusterImage& image, const std::string& name, const std::set<std::string>& folded_new) {
@@ -97,11 +97,11 @@ Result<Plan> plan_topic(const ClusterImage& image, const NewTopic& topic, const 
 }
 
 void add_topic(std::vector<machine::Record>& records, const ClusterImage& image, const std::string& name,
-               const Uuid& id, const Plan& plan) {
+               const Uuid& id, const Plan& plan, Timestamp now_ms) {
   add(records, TopicRecord{id, name});
   for (size_t i = 0; i < plan.partitions.size(); ++i) {
     add(records,
-        PartitionRecord{id, PartitionIndex{static_cast<int32_t>(i)}, new_partition(image, plan.partitions[i])});
+        PartitionRecord{id, PartitionIndex{static_cast<int32_t>(i)}, new_partition(image, plan.partitions[i], now_ms)});
   }
   for (const auto& [key, value] : plan.config) {
     add(records, ConfigRecord{static_cast<int8_t>(ConfigResourceType::topic), name, key, value});
@@ -165,7 +165,7 @@ Decision<CreateTopicsReply> decide(const ClusterImage& image, const CreateTopics
     }
     partitions_made += plan->partitions.size();
     folded_new.insert(folded_topic_name(topic.name));
-    if (!command.validate_only) add_topic(decision.records, image, topic.name, id, *plan);
+    if (!command.validate_only) add_topic(decision.records, image, topic.name, id, *plan, context.now.wall_ms);
     decision.reply.topics.emplace_back(
         topic.name, CreatedTopic{.name = topic.name,
                                  .id = command.validate_only ? Uuid{} : id,
@@ -184,10 +184,10 @@ Decision<Result<int32_t>> decide_offsets_topic(const ClusterImage& image, const 
     return static_cast<int32_t>(effective_broker_int(image, key, context.config));
   };
   const int32_t count = configured(kOffsetsTopicPartitions);
-  const int32_t live = static_cast<int32_t>(image.alive_brokers().size());
+  const int32_t live = static_cast<int32_t>(image.placeable_brokers());
   const Uuid id = context.new_uuid();
   auto placed =
-      place_partitions(image, 0, count, std::min(configured(kOffsetsTopicReplicationFactor), live), seed_of(id));
+      place_partitions(image, {}, count, std::min(configured(kOffsetsTopicReplicationFactor), live), seed_of(id));
   if (!placed) return {.records = {}, .reply = std::move(placed).error(), .also = {}};
   // Of each group and offset the newest record is all that counts.
   Decision<Result<int32_t>> decision{.records = {}, .reply = count, .also = {}};
@@ -196,7 +196,8 @@ Decision<Result<int32_t>> decide_offsets_topic(const ClusterImage& image, const 
                  .config = {{std::string(topic_config::kCleanupPolicy), "compact"},
                             {std::string(topic_config::kCompressionType), "producer"},
                             {std::string(topic_config::kSegmentBytes),
-                             std::to_string(std::max<int32_t>(configured(kOffsetsTopicSegmentBytes), 1 << 20))}}});
+                             std::to_string(std::max<int32_t>(configured(kOffsetsTopicSegmentBytes), 1 << 20))}}},
+            context.now.wall_ms);
   return decision;
 }
 

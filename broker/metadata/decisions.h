@@ -9,17 +9,30 @@
 
 namespace millrace::metadata {
 
-// What decisions rest on beside the image.
+struct ControllerState;
+
+// The metadata quorum as its leader sees it; without voters there is nothing to keep.
+struct QuorumView {
+  struct Voter {
+    BrokerId id;
+    bool live = false;  // the leader itself, or heard from lately and caught up
+  };
+  std::vector<Voter> voters;
+};
+
+// What decisions rest on beside the state.
 struct DecisionContext {
   BrokerConfigView config;         // defaults: num.partitions and the like
   std::function<Uuid()> new_uuid;  // for new topics; lands in the records, so replay needs none
+  machine::Now now;
+  QuorumView quorum;
 };
 
 template <class Reply>
-using Decision = machine::Decision<Reply>;
+using Decision = machine::Decision<Reply, ControllerState>;
 
-// One function per command; pure but for new_uuid. The records apply to `image` in their order. Each subject has its
-// file: decide_topics.cc, decide_deletion.cc, decide_growth.cc, decide_configs.cc, decide_brokers.cc.
+// One function per command; pure but for new_uuid. The records apply to the image in their order. Each subject has its
+// file, decide_<subject>.cc. Those that look at what brokers hold, or at when they were heard, take the whole state.
 Decision<CreateTopicsReply> decide(const ClusterImage& image, const CreateTopics& command,
                                    const DecisionContext& context);
 Decision<DeleteTopicsReply> decide(const ClusterImage& image, const DeleteTopics& command,
@@ -28,13 +41,34 @@ Decision<CreatePartitionsReply> decide(const ClusterImage& image, const CreatePa
                                        const DecisionContext& context);
 Decision<AlterConfigsReply> decide(const ClusterImage& image, const AlterConfigs& command,
                                    const DecisionContext& context);
-Decision<Result<RegisterBrokerReply>> decide(const ClusterImage& image, const RegisterBroker& command);
-Decision<Status> decide(const ClusterImage& image, const SetFenced& command);
-Decision<Status> decide(const ClusterImage& image, const UnregisterBroker& command);
 Decision<Result<ProducerIdBlock>> decide(const ClusterImage& image, const AllocateProducerIds& command);
 Decision<Result<int32_t>> decide_offsets_topic(const ClusterImage& image, const DecisionContext& context);
 // First records of a log: the cluster's id and feature levels.
 Decision<Status> decide_initialization(const ClusterImage& image, const std::string& cluster_id);
+
+
+Decision<Result<RegisterBrokerReply>> decide(const ControllerState& state, const RegisterBroker& command,
+                                             const DecisionContext& context);
+Decision<Status> decide(const ControllerState& state, const SetFenced& command, const DecisionContext& context);
+Decision<Status> decide(const ControllerState& state, const UnregisterBroker& command, const DecisionContext& context);
+Decision<Result<BrokerHeartbeatReply>> decide(const ControllerState& state, const BrokerHeartbeat& command,
+                                              const DecisionContext& context);
+Decision<TickReply> decide(const ControllerState& state, const Tick& command, const DecisionContext& context);
+Decision<Result<AlterPartitionReply>> decide(const ControllerState& state, const AlterPartition& command,
+                                             const DecisionContext& context);
+Decision<ElectLeadersReply> decide(const ControllerState& state, const ElectLeaders& command,
+                                   const DecisionContext& context);
+Decision<AlterReassignmentsReply> decide(const ControllerState& state, const AlterReassignments& command,
+                                         const DecisionContext& context);
+Decision<Result<MayStopReply>> decide(const ControllerState& state, const MayStop& command,
+                                      const DecisionContext& context);
+Decision<Status> decide(const ControllerState& state, const ReleasePermit& command, const DecisionContext& context);
+Decision<Status> decide(const ControllerState& state, const Decommission& command, const DecisionContext& context);
+Decision<Status> decide(const ControllerState& state, const CancelDecommission& command,
+                        const DecisionContext& context);
+DecommissionProgress decommission_progress(const ControllerState& state, BrokerId node);
+Decision<UpdateFeaturesReply> decide(const ClusterImage& image, const UpdateFeatures& command);
+Decision<Status> decide(const ClusterImage& image, const SetVoters& command);
 
 void add(std::vector<machine::Record>& records, const MetadataRecord& record);
 

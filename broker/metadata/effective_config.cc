@@ -59,6 +59,15 @@ const ConfigKey* fallback_key(const TopicConfigKey& key, const BrokerConfigView&
   return last;
 }
 
+std::string value_of(const TopicConfigKey& key, const ConfigValues& overrides, const std::array<Scope, 3>& scopes) {
+  std::string value{key.key.fallback};
+  walk(key, overrides, scopes, [&](std::string_view, const std::string& text, int64_t factor, ConfigSource) {
+    value = scaled(text, factor);
+    return false;
+  });
+  return value;
+}
+
 }  // namespace
 
 ConfigValues effective_topic_config(const ClusterImage& image, const ConfigValues& overrides,
@@ -66,14 +75,27 @@ ConfigValues effective_topic_config(const ClusterImage& image, const ConfigValue
   const auto scopes = scopes_of(image, broker);
   ConfigValues effective;
   for (const TopicConfigKey& key : topic_config_table()) {
-    std::string value{key.key.fallback};
-    walk(key, overrides, scopes, [&](std::string_view, const std::string& text, int64_t factor, ConfigSource) {
-      value = scaled(text, factor);
-      return false;
-    });
-    effective.emplace(key.key.name, std::move(value));
+    effective.emplace(key.key.name, value_of(key, overrides, scopes));
   }
   return effective;
+}
+
+std::string effective_topic_value(const ClusterImage& image, const ConfigValues& overrides,
+                                  const BrokerConfigView& broker, std::string_view name) {
+  const TopicConfigKey* key = find_topic_config(name);
+  ENSURE(key != nullptr);
+  return value_of(*key, overrides, scopes_of(image, broker));
+}
+
+bool effective_topic_bool(const ClusterImage& image, const ConfigValues& overrides, const BrokerConfigView& broker,
+                          std::string_view name) {
+  return effective_topic_value(image, overrides, broker, name) == "true";
+}
+
+int32_t effective_min_insync(const ClusterImage& image, const TopicImage& topic, const BrokerConfigView& broker) {
+  const TopicConfigKey* key = find_topic_config(topic_config::kMinInsyncReplicas);
+  const std::string value = effective_topic_value(image, topic.config, broker, topic_config::kMinInsyncReplicas);
+  return static_cast<int32_t>(config_int({{std::string(key->key.name), value}}, key->key));
 }
 
 int64_t topic_config_int(const ConfigValues& effective, std::string_view name) {

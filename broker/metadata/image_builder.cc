@@ -225,20 +225,13 @@ Status ImageBuilder::change(const DecommissionRecord& record) {
   return ok();
 }
 
-Status ImageBuilder::change(const ForgetEligibleLeadersRecord& record) {
-  const auto has_some = [](const PartitionImage& partition) {
-    return !partition.elr.empty() || !partition.last_known_elr.empty();
-  };
-  std::vector<Uuid> topics;  // first all that have some: own_topic() changes the map that is walked here
+Status ImageBuilder::change(const MinInsyncChangedRecord& record) {
+  std::vector<Uuid> topics;  // first all of them: own_topic() changes the map
   for (const auto& [id, topic] : *image_->topics_by_id_) {
-    if ((record.topic.is_zero() || record.topic == id) &&
-        std::any_of(topic->partitions.begin(), topic->partitions.end(), has_some)) {
-      topics.push_back(id);
-    }
+    if (record.topic.is_zero() || record.topic == id) topics.push_back(id);
   }
   for (const Uuid& id : topics) {
     for (PartitionImage& partition : own_topic(id)->partitions) {
-      if (!has_some(partition)) continue;
       partition.elr = {};
       partition.last_known_elr = {};
       ++partition.partition_epoch;

@@ -52,7 +52,7 @@ class ImageBuilder {
   Status change(const StopPermitEndRecord& record);
   Status change(const VotersRecord& record);
   Status change(const DecommissionRecord& record);
-  Status change(const ForgetEligibleLeadersRecord& record);
+  Status change(const MinInsyncChangedRecord& record);
   ClusterImage& own_image();
   void own_maps();
   TopicImage* own_topic(Uuid id);  // null when unknown

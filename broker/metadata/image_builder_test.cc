@@ -163,11 +163,11 @@ TEST(ImageBuilder, a_snapshot_holds_every_field_of_an_image) {
   apply(UnregisterBrokerRecord{BrokerId{1}});
   EXPECT_TRUE(cluster.image().permits.empty()) << "the permit went with its broker";
   const ImagePointer before = cluster.builder.image();
-  apply(ForgetEligibleLeadersRecord{topic});
+  apply(MinInsyncChangedRecord{topic});
   const PartitionImage& partition = cluster.image().find_topic("t")->partitions[1];
   EXPECT_TRUE(partition.elr.empty() && partition.last_known_elr.empty());
   EXPECT_EQ(partition.partition_epoch, 1);
-  EXPECT_EQ(cluster.image().find_topic("t")->partitions[0].partition_epoch, 0) << "it had none";
+  EXPECT_EQ(cluster.image().find_topic("t")->partitions[0].partition_epoch, 1) << "leaders must know of it first";
   EXPECT_EQ(before->find_topic("t")->partitions[1].elr, brokers({2})) << "what was handed out stays";
 }
 

@@ -31,6 +31,11 @@ constexpr std::array kTable{
     kOffsetsTopicPartitions,
     kOffsetsTopicReplicationFactor,
     kOffsetsTopicSegmentBytes,
+    kBrokerSessionTimeoutMs,
+    kBrokerHeartbeatIntervalMs,
+    kLeaderRebalanceEnable,
+    kLeaderImbalanceCheckSeconds,
+    kLeaderImbalancePercentage,
     // Defaults of the topic configuration that topic_config.cc names beside each.
     one_of("log.cleanup.policy", list, "delete", "compact,delete",
            "What happens to old segments of topics: delete them, keep the newest record of each key, or both."),
@@ -75,6 +80,11 @@ constexpr std::array kTable{
                    "How far a producer's timestamp may lie after the broker's time."),
     broker_default("min.insync.replicas", int32, "1", 1,
                    "In-sync replicas without which a write with acks=all is refused."),
+    ConfigKey{.name = "unclean.leader.election.enable",
+              .type = boolean,
+              .fallback = "false",
+              .dynamic = true,
+              .doc = "Whether a replica that may lack records leads when no other one can: they are lost."},
 };
 
 }  // namespace

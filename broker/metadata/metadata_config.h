@@ -49,5 +49,35 @@ inline constexpr ConfigKey kOffsetsTopicSegmentBytes{.name = "offsets.topic.segm
                                                      .fallback = "104857600",
                                                      .min = 1,
                                                      .doc = "Segment size of __consumer_offsets."};
+inline constexpr ConfigKey kBrokerSessionTimeoutMs{
+    .name = "broker.session.timeout.ms",
+    .type = ConfigType::int32,
+    .fallback = "2000",
+    .min = 200,
+    .doc = "Silence after which the controller fences a broker and moves what it leads; Kafka's default is 9000."};
+inline constexpr ConfigKey kBrokerHeartbeatIntervalMs{
+    .name = "broker.heartbeat.interval.ms",
+    .type = ConfigType::int32,
+    .fallback = "500",
+    .min = 50,
+    .doc = "Time between a broker's heartbeats to the controller; Kafka's default is 2000."};
+inline constexpr ConfigKey kLeaderRebalanceEnable{
+    .name = "auto.leader.rebalance.enable",
+    .type = ConfigType::boolean,
+    .fallback = "true",
+    .doc = "Whether the controller gives leadership back to preferred leaders."};
+inline constexpr ConfigKey kLeaderImbalanceCheckSeconds{
+    .name = "leader.imbalance.check.interval.seconds",
+    .type = ConfigType::int64,
+    .fallback = "300",
+    .min = 1,
+    .doc = "Time between two looks at whether preferred leaders lead."};
+inline constexpr ConfigKey kLeaderImbalancePercentage{
+    .name = "leader.imbalance.per.broker.percentage",
+    .type = ConfigType::int32,
+    .fallback = "10",
+    .min = 0,
+    .max = 100,
+    .doc = "Share of the partitions that a broker should lead but does not, above which it gets them back."};
 
 }  // namespace millrace::metadata

@@ -117,7 +117,7 @@ void write(FieldWriter& out, const DecommissionRecord& record) {
   out.number(record.since_ms);
   out.number(record.moves_max);
 }
-void write(FieldWriter& out, const ForgetEligibleLeadersRecord& record) { out.uuid(record.topic); }
+void write(FieldWriter& out, const MinInsyncChangedRecord& record) { out.uuid(record.topic); }
 
 // ---- reading
 void read(FieldReader& in, std::vector<BrokerId>& brokers) {
@@ -240,7 +240,7 @@ void read(FieldReader& in, DecommissionRecord& record) {
   record.since_ms = in.number<int64_t>();
   record.moves_max = in.number<int32_t>();
 }
-void read(FieldReader& in, ForgetEligibleLeadersRecord& record) { record.topic = in.uuid(); }
+void read(FieldReader& in, MinInsyncChangedRecord& record) { record.topic = in.uuid(); }
 
 // The alternative of the variant whose kType is `type`, read from `in`.
 template <size_t index = 0>

@@ -128,16 +128,18 @@ struct DecommissionRecord {
   int32_t moves_max = 0;
   friend bool operator==(const DecommissionRecord&, const DecommissionRecord&) = default;
 };
-struct ForgetEligibleLeadersRecord {  // min.insync.replicas changed: who was eligible by the former value may not be
+// min.insync.replicas of the topic changed: who was eligible by the former value may not be, so nobody is, and each
+// partition's epoch counts it, so that no leader that does not know of it yet can change an in-sync set.
+struct MinInsyncChangedRecord {
   static constexpr int16_t kType = 16;
   Uuid topic;  // zero: all topics
-  friend bool operator==(const ForgetEligibleLeadersRecord&, const ForgetEligibleLeadersRecord&) = default;
+  friend bool operator==(const MinInsyncChangedRecord&, const MinInsyncChangedRecord&) = default;
 };
 
 using MetadataRecord = std::variant<ClusterRecord, FeatureRecord, RegisterBrokerRecord, UnregisterBrokerRecord,
                                     FenceBrokerRecord, TopicRecord, PartitionRecord, PartitionChangeRecord,
                                     RemoveTopicRecord, ConfigRecord, ProducerIdsRecord, StopPermitRecord,
-                                    StopPermitEndRecord, VotersRecord, DecommissionRecord, ForgetEligibleLeadersRecord>;
+                                    StopPermitEndRecord, VotersRecord, DecommissionRecord, MinInsyncChangedRecord>;
 
 Bytes encode(const MetadataRecord& record);
 

@@ -45,7 +45,7 @@ std::vector<MetadataRecord> one_of_each() {
           StopPermitEndRecord{BrokerId{3}},
           VotersRecord{{{BrokerId{0}, id(5), {"host0", 9091}}, {BrokerId{1}, id(6), {}}}},
           DecommissionRecord{BrokerId{3}, 30, 5},
-          ForgetEligibleLeadersRecord{id(3)}};
+          MinInsyncChangedRecord{id(3)}};
 }
 
 // What a build before version 1 of the type wrote: the bytes that version 1 added are cut off its end.

@@ -86,6 +86,13 @@ constexpr std::array kTable{
                    .synonyms = {{{"log.segment.bytes"}}}},
     TopicConfigKey{.key = number(kSegmentMs, int64, "604800000", 1, "Age at which a segment is rolled."),
                    .synonyms = {{{"log.roll.ms"}, {"log.roll.hours", kMsPerHour}}}},
+    TopicConfigKey{
+        .key = ConfigKey{.name = kUncleanElection,
+                         .type = boolean,
+                         .fallback = "false",
+                         .dynamic = true,
+                         .doc = "Whether a replica that may lack records leads when no other one can: they are lost."},
+        .synonyms = {{{"unclean.leader.election.enable"}}}},
 };
 
 // Topic configurations of Kafka's that would have no effect here, and what they belong to. Refused: a setting that is
@@ -115,7 +122,6 @@ constexpr std::array kUnavailable{
     Unavailable{"remote.storage.enable", kTiering},
     Unavailable{"segment.index.bytes", "a limit of index sizes"},
     Unavailable{"segment.jitter.ms", "jitter of segment rolls"},
-    Unavailable{"unclean.leader.election.enable", "unclean leader election"},
 };
 
 std::string_view nearest(std::string_view name) {

@@ -34,6 +34,7 @@ inline constexpr std::string_view kRetentionBytes = "retention.bytes";
 inline constexpr std::string_view kRetentionMs = "retention.ms";
 inline constexpr std::string_view kSegmentBytes = "segment.bytes";
 inline constexpr std::string_view kSegmentMs = "segment.ms";
+inline constexpr std::string_view kUncleanElection = "unclean.leader.election.enable";
 }  // namespace topic_config
 
 // A broker key that gives a topic key its default, in the order of precedence: log.retention.ms, then .minutes (times
@@ -98,6 +99,13 @@ struct BrokerConfigView {
 // them with topic_config_int() and the like.
 ConfigValues effective_topic_config(const ClusterImage& image, const ConfigValues& overrides,
                                     const BrokerConfigView& broker);
+// One of them, without the others: for decisions that go through many topics.
+std::string effective_topic_value(const ClusterImage& image, const ConfigValues& overrides,
+                                  const BrokerConfigView& broker, std::string_view name);
+bool effective_topic_bool(const ClusterImage& image, const ConfigValues& overrides, const BrokerConfigView& broker,
+                          std::string_view name);
+// The controller's view decides, so min.insync.replicas in the static configuration must be the same on all brokers.
+int32_t effective_min_insync(const ClusterImage& image, const TopicImage& topic, const BrokerConfigView& broker);
 int64_t topic_config_int(const ConfigValues& effective, std::string_view name);
 double topic_config_double(const ConfigValues& effective, std::string_view name);
 const std::string& topic_config_text(const ConfigValues& effective, std::string_view name);

@@ -86,7 +86,26 @@ protocol::ErrorCode to_error_code(Errc code) {
     case Errc::invalid_producer_epoch:
       return ErrorCode::invalid_producer_epoch;
     case Errc::conflict:
+    case Errc::stale_broker_epoch:
       return ErrorCode::stale_broker_epoch;
+    case Errc::duplicate_registration:
+      return ErrorCode::duplicate_broker_registration;
+    case Errc::invalid_update_version:
+      return ErrorCode::invalid_update_version;
+    case Errc::ineligible_replica:
+      return ErrorCode::ineligible_replica;
+    case Errc::new_leader_elected:
+      return ErrorCode::new_leader_elected;
+    case Errc::election_not_needed:
+      return ErrorCode::election_not_needed;
+    case Errc::preferred_leader_not_available:
+      return ErrorCode::preferred_leader_not_available;
+    case Errc::eligible_leaders_not_available:
+      return ErrorCode::eligible_leaders_not_available;
+    case Errc::no_reassignment_in_progress:
+      return ErrorCode::no_reassignment_in_progress;
+    case Errc::feature_update_failed:
+      return ErrorCode::feature_update_failed;
     case Errc::cluster_mismatch:
       return ErrorCode::inconsistent_cluster_id;
   }

@@ -168,6 +168,16 @@ class TwoAtATime final : public metadata::Controller {
   void register_broker(metadata::RegisterBroker, Done<metadata::RegisterBrokerReply>) override {}
   void set_fenced(metadata::SetFenced, Done<Unit>) override {}
   void unregister_broker(metadata::UnregisterBroker, Done<Unit>) override {}
+  void broker_heartbeat(metadata::BrokerHeartbeat, Done<metadata::BrokerHeartbeatReply>) override {}
+  void alter_partition(metadata::AlterPartition, Done<metadata::AlterPartitionReply>) override {}
+  void elect_leaders(metadata::ElectLeaders, Done<metadata::ElectLeadersReply>) override {}
+  void alter_reassignments(metadata::AlterReassignments, Done<metadata::AlterReassignmentsReply>) override {}
+  void update_features(metadata::UpdateFeatures, Done<metadata::UpdateFeaturesReply>) override {}
+  void may_stop(metadata::MayStop, Done<metadata::MayStopReply>) override {}
+  void release_permit(metadata::ReleasePermit, Done<Unit>) override {}
+  void decommission(metadata::Decommission, Done<Unit>) override {}
+  void cancel_decommission(metadata::CancelDecommission, Done<Unit>) override {}
+  void decommission_progress(BrokerId, Done<metadata::DecommissionProgress>) override {}
   void allocate_producer_ids(metadata::AllocateProducerIds, Done<metadata::ProducerIdBlock> done) override {
     asked.push_back(std::move(done));
   }
