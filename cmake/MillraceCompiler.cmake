@@ -1,6 +1,7 @@
 # Flags, sanitizers and the compiler cache, for every target of the project.
 add_compile_options(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough -Werror=switch
                     -Werror -Wno-missing-field-initializers -fno-omit-frame-pointer)
+add_compile_options(-pthread)  # as gRPC's targets demand: a precompiled header fits one set of flags
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   add_compile_options(-Wthread-safety -Wno-unused-command-line-argument)
 elseif(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

@@ -11,6 +11,10 @@
 #else
 #define MILLRACE_THREAD_ANNOTATION(x)
 #endif
+// Abseil, which gRPC's headers bring along, defines these three with the same meaning.
+#undef GUARDED_BY
+#undef PT_GUARDED_BY
+#undef NO_THREAD_SAFETY_ANALYSIS
 #define CAPABILITY(x) MILLRACE_THREAD_ANNOTATION(capability(x))
 #define SCOPED_CAPABILITY MILLRACE_THREAD_ANNOTATION(scoped_lockable)
 #define GUARDED_BY(x) MILLRACE_THREAD_ANNOTATION(guarded_by(x))

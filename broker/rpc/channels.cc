@@ -1,0 +1,152 @@
+#include "broker/rpc/channels.h"
+
+#include <utility>
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include "broker/rpc/grpc_runtime.h"
+#include "broker/rpc/pipe.h"
+
+namespace millrace::rpc {
+namespace {
+
+std::string to_target(const io::Endpoint& at) {
+  return at.host.find(':') == std::string::npos ? "dns:" + at.to_string()
+                                                : "dns:[" + at.host + "]:" + std::to_string(at.port);
+}
+
+class ClientStream final : public Pipe, private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+ public:
+  ClientStream(io::EventLoop& loop, const Identity& self, BrokerId called)
+      : Pipe(loop), self_identity_(self), called_(called) {
+    for (const auto& [name, value] : to_metadata(self)) context_.AddMetadata(name, value);
+  }
+
+  void call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method) {
+    open();
+    stub_ = std::make_unique<grpc::GenericStub>(channel);
+    stub_->PrepareBidiStreamingCall(&context_, method, grpc::StubOptions(), this);
+    AddHold();
+    StartCall();
+  }
+  // There is nobody to call.
+  void fail(const Error& why) {
+    open();
+    done(why);
+  }
+
+ private:
+  void start_read(grpc::ByteBuffer* into) override { StartRead(into); }
+  void start_write(const grpc::ByteBuffer* from) override { StartWrite(from); }
+  void cancel() override { context_.TryCancel(); }
+  void release(const Error&) override { RemoveHold(); }
+
+  void OnReadInitialMetadataDone(bool ok) override {
+    if (!ok) {
+      end(Error{Errc::connection_closed, {}});
+      return;
+    }
+    CallMetadata metadata;
+    for (const auto& [name, value] : context_.GetServerInitialMetadata()) {
+      metadata.emplace(std::string(name.data(), name.size()), std::string(value.data(), value.size()));
+    }
+    // A call that the server refuses has no initial metadata of ours; its status tells why.
+    if (metadata.find("millrace-node") == metadata.end()) {
+      read_next();
+      return;
+    }
+    Result<Identity> server = from_metadata(metadata);
+    const Status good = server ? check_server(self_identity_, *server, called_, context_.peer()) : server.error();
+    if (good) {
+      identified_.store(true, std::memory_order_release);
+      read_next();
+    } else {
+      context_.TryCancel();
+      end(good.error());
+    }
+  }
+  void OnReadDone(bool ok) override {
+    if (ok && !identified_.load(std::memory_order_acquire)) {
+      context_.TryCancel();
+      end(Error{Errc::malformed, context_.peer() + " does not say which broker it is"});
+      return;
+    }
+    read_done(ok);
+  }
+  void OnWriteDone(bool ok) override { write_done(ok); }
+  void OnDone(const grpc::Status& status) override { done(to_error(status, {})); }
+
+  const Identity self_identity_;
+  const BrokerId called_;
+  std::unique_ptr<grpc::GenericStub> stub_;
+  grpc::ClientContext context_;
+  std::atomic<bool> identified_{false};
+};
+
+}  // namespace
+
+Error to_error(const grpc::Status& status, const std::string& what) {
+  std::string words = what.empty() || status.error_message().empty() ? what + status.error_message()
+                                                                     : what + ": " + status.error_message();
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAVAILABLE:
+      return {Errc::connection_refused, std::move(words)};
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return {Errc::timed_out, std::move(words)};
+    case grpc::StatusCode::FAILED_PRECONDITION:
+      return {Errc::cluster_mismatch, std::move(words)};
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return {Errc::unsupported_version, std::move(words)};
+    case grpc::StatusCode::PERMISSION_DENIED:
+    case grpc::StatusCode::UNAUTHENTICATED:
+      return {Errc::permission_denied, std::move(words)};
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return {Errc::overloaded, std::move(words)};
+    default:
+      return {Errc::connection_closed, std::move(words)};
+  }
+}
+
+Channels::Channels(ChannelsOptions options) : options_(std::move(options)) { prepare_grpc(); }
+
+std::shared_ptr<grpc::Channel> Channels::make(const io::Endpoint& at, int purpose) const {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt("millrace.purpose", purpose);  // channels with unequal arguments share no connection
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, static_cast<int>(kReconnectMin.count()));
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(kReconnectMin.count()));
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, static_cast<int>(kReconnectMax.count()));
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetMaxReceiveMessageSize(static_cast<int>(options_.message_bytes_max));
+  arguments.SetMaxSendMessageSize(-1);
+  return grpc::CreateCustomChannel(
+      to_target(at), options_.credentials ? options_.credentials : grpc::InsecureChannelCredentials(), arguments);
+}
+
+Result<std::shared_ptr<grpc::Channel>> Channels::to(BrokerId broker, Purpose purpose) {
+  TRY_ASSIGN(const io::Endpoint at, options_.address_of(broker));
+  MutexLock lock(mutex_);
+  Known& known = known_[{broker, purpose}];
+  if (known.channel == nullptr || known.at.host != at.host || known.at.port != at.port) {
+    known = {at, make(at, static_cast<int>(purpose))};
+  }
+  return known.channel;
+}
+
+std::shared_ptr<grpc::Channel> Channels::to_address(const io::Endpoint& at) const { return make(at, -1); }
+
+std::unique_ptr<ByteStream> Channels::open_stream(BrokerId broker, Purpose purpose, const std::string& method,
+                                                  io::EventLoop& loop, ByteStreamEvents& events) {
+  auto stream = std::make_shared<ClientStream>(loop, options_.self, broker);
+  stream->use(events);
+  auto handle = std::make_unique<PipeStream>(stream);
+  if (auto channel = to(broker, purpose)) {
+    stream->call(*channel, method);
+  } else {
+    stream->fail(channel.error());
+  }
+  return handle;
+}
+
+}  // namespace millrace::rpc

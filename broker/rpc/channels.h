@@ -1,0 +1,66 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include <grpcpp/channel.h>
+#include <grpcpp/security/credentials.h>
+
+#include "broker/base/clock.h"
+#include "broker/base/mutex.h"
+#include "broker/base/result.h"
+#include "broker/io/network.h"
+#include "broker/rpc/byte_stream.h"
+#include "broker/rpc/handshake.h"
+
+namespace millrace::rpc {
+
+// Each use has connections of its own, so that a heartbeat never waits behind record data.
+enum class Purpose : uint8_t { quorum, replication, control };
+
+// How long a channel waits before it tries to connect again after a failure: doubling between these.
+inline constexpr std::chrono::milliseconds kReconnectMin = std::chrono::milliseconds(50);
+inline constexpr std::chrono::milliseconds kReconnectMax = std::chrono::milliseconds(500);
+
+struct ChannelsOptions {
+  Identity self;
+  std::function<Result<io::Endpoint>(BrokerId)> address_of;  // any thread; not_found: unknown here so far
+  std::shared_ptr<grpc::ChannelCredentials> credentials;     // null: plaintext
+  size_t message_bytes_max = 101 * 1024 * 1024;              // received; larger ones break the call
+};
+
+// The way to other brokers: one channel for each of them and purpose, made when it is first used and made anew when
+// the broker's address changes. Thread-safe.
+class Channels {
+ public:
+  explicit Channels(ChannelsOptions options);
+  const Identity& self() const { return options_.self; }
+
+  // The address may turn out to be another broker's: callers look at the server's identity (check_server).
+  Result<std::shared_ptr<grpc::Channel>> to(BrokerId broker, Purpose purpose) EXCLUDES(mutex_);
+  // The same for an address whose broker is not known yet. Not kept.
+  std::shared_ptr<grpc::Channel> to_address(const io::Endpoint& at) const;
+
+  // A stream of `method` ("/package.Service/Method") to `broker`, on `loop`, called there. Never fails: what is wrong
+  // is told to `events`, which outlives the stream.
+  std::unique_ptr<ByteStream> open_stream(BrokerId broker, Purpose purpose, const std::string& method,
+                                          io::EventLoop& loop, ByteStreamEvents& events);
+
+ private:
+  struct Known {
+    io::Endpoint at;
+    std::shared_ptr<grpc::Channel> channel;
+  };
+  std::shared_ptr<grpc::Channel> make(const io::Endpoint& at, int purpose) const;
+
+  const ChannelsOptions options_;
+  Mutex mutex_;
+  std::map<std::pair<BrokerId, Purpose>, Known> known_ GUARDED_BY(mutex_);  // bounded by the brokers of the cluster
+};
+
+// What a failed call means here; `what` names the call.
+Error to_error(const grpc::Status& status, const std::string& what);
+
+}  // namespace millrace::rpc

@@ -1,0 +1,12 @@
+#pragma once
+
+namespace millrace::rpc {
+
+// Before the first use of gRPC in the process; idempotent, any thread.
+//
+// gRPC's own messages go to the project's log, as debug lines: what matters in them reaches users through the errors of
+// calls, in words of ours. And gRPC stays up until the process ends: taking it down when its last object goes may wait
+// ten seconds for its poller of unfinished writes.
+void prepare_grpc();
+
+}  // namespace millrace::rpc

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "broker/base/result.h"
+#include "broker/base/strong_id.h"
+#include "broker/base/uuid.h"
+
+namespace millrace::rpc {
+
+// The version of the protocol between brokers as a whole; each call names it. A peer with another one is refused; a
+// later version may learn to serve several.
+inline constexpr int32_t kProtocolVersion = 1;
+
+// Who is at one end of a call. A caller's identity travels in the metadata of each call, the server's in the initial
+// metadata of its answer, so that each side knows whom it talks to before it acts on anything the other says.
+struct Identity {
+  int32_t version = kProtocolVersion;
+  std::string cluster_id;
+  BrokerId node = kNoBroker;  // none: a tool, which may call the services for operators only
+  Uuid directory_id;          // of its data directory
+  Uuid incarnation;           // of its process
+  friend bool operator==(const Identity&, const Identity&) = default;
+};
+
+// Decides whether a caller may be served, beyond version and cluster. Any thread; must not block. The error's words are
+// what both sides log.
+using Admission = std::function<Status(const Identity& caller)>;
+
+// Names and values of metadata; names are lower-case and begin with "millrace-".
+using CallMetadata = std::map<std::string, std::string>;
+CallMetadata to_metadata(const Identity& identity);
+// malformed: something is missing or cannot be read, so the other end is no broker of this product.
+Result<Identity> from_metadata(const CallMetadata& metadata);
+
+// Whether `caller` may talk to `self`; each error is one sentence for both logs. unsupported_version: another version
+// of the protocol; cluster_mismatch: another cluster, or a node with this one's own id.
+Status check_caller(const Identity& self, const Identity& caller);
+// The same from the caller's side: `called` is whom it meant to reach, kNoBroker if any will do; `address` is for
+// words.
+Status check_server(const Identity& self, const Identity& server, BrokerId called, const std::string& address);
+
+}  // namespace millrace::rpc

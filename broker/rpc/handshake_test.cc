@@ -1,0 +1,80 @@
+#include "broker/rpc/handshake.h"
+
+#include <gtest/gtest.h>
+
+namespace millrace::rpc {
+namespace {
+
+const Identity kSelf{.cluster_id = "c",
+                     .node = BrokerId{1},
+                     .directory_id = Uuid::from_random(1, 2),
+                     .incarnation = Uuid::from_random(3, 4)};
+
+Identity other() {
+  Identity identity = kSelf;
+  identity.node = BrokerId{2};
+  identity.incarnation = Uuid::from_random(5, 6);
+  return identity;
+}
+
+TEST(Handshake, metadata_carries_an_identity_unchanged) {
+  const auto read = from_metadata(to_metadata(kSelf));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(*read, kSelf);
+}
+
+TEST(Handshake, an_identity_that_lacks_a_part_or_has_an_unreadable_one_is_malformed) {
+  for (const auto& [name, value] : to_metadata(kSelf)) {
+    CallMetadata without = to_metadata(kSelf);
+    without.erase(name);
+    EXPECT_EQ(from_metadata(without).error().code, Errc::malformed) << name;
+    if (name == "millrace-cluster") continue;  // any text is one
+    CallMetadata spoiled = to_metadata(kSelf);
+    spoiled[name] = "12x";
+    EXPECT_FALSE(from_metadata(spoiled)) << name;
+  }
+}
+
+TEST(Handshake, a_broker_of_the_same_cluster_and_version_may_call) {
+  EXPECT_TRUE(check_caller(kSelf, other()));
+  EXPECT_TRUE(check_caller(kSelf, kSelf));
+}
+
+TEST(Handshake, another_version_or_cluster_is_refused_in_words_that_name_both) {
+  Identity old = other();
+  old.version = kProtocolVersion + 1;
+  const Status version = check_caller(kSelf, old);
+  EXPECT_EQ(version.error().code, Errc::unsupported_version);
+  EXPECT_NE(version.error().context.find("broker 2 speaks version 2"), std::string::npos) << version.error().context;
+
+  Identity foreign = other();
+  foreign.cluster_id = "d";
+  const Status cluster = check_caller(kSelf, foreign);
+  EXPECT_EQ(cluster.error().code, Errc::cluster_mismatch);
+  EXPECT_EQ(cluster.error().context, "broker 2 belongs to cluster d, broker 1 to cluster c");
+}
+
+TEST(Handshake, a_tool_may_call_without_knowing_the_cluster) {
+  EXPECT_TRUE(check_caller(kSelf, Identity{}));
+  Identity wrong;
+  wrong.cluster_id = "d";
+  EXPECT_FALSE(check_caller(kSelf, wrong));
+}
+
+TEST(Handshake, a_second_process_with_this_brokers_id_is_refused) {
+  Identity twin = other();
+  twin.node = kSelf.node;
+  const Status refused = check_caller(kSelf, twin);
+  EXPECT_EQ(refused.error().code, Errc::cluster_mismatch);
+  EXPECT_NE(refused.error().context.find("node.id 1"), std::string::npos);
+}
+
+TEST(Handshake, a_caller_that_reaches_another_broker_than_it_meant_hears_who_answers) {
+  EXPECT_TRUE(check_server(kSelf, other(), BrokerId{2}, "here:1"));
+  EXPECT_TRUE(check_server(kSelf, other(), kNoBroker, "here:1"));
+  const Status wrong = check_server(kSelf, other(), BrokerId{3}, "here:1");
+  EXPECT_EQ(wrong.error().context, "here:1 is said to be of broker 3, but broker 2 answers there");
+}
+
+}  // namespace
+}  // namespace millrace::rpc
