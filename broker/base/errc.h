@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace millrace {
@@ -79,6 +80,26 @@ constexpr std::string_view to_string(Errc code) {
 #undef MILLRACE_ERROR_WORDS
   }
   return "unknown error";
+}
+
+// The error's name in this list, by which another process knows it: numbers may differ between builds.
+constexpr std::string_view name_of(Errc code) {
+  switch (code) {
+#define MILLRACE_ERROR_TEXT(name, words) \
+  case Errc::name:                       \
+    return #name;
+    MILLRACE_ERRORS(MILLRACE_ERROR_TEXT)
+#undef MILLRACE_ERROR_TEXT
+  }
+  return "unknown";
+}
+
+constexpr std::optional<Errc> errc_named(std::string_view name) {
+#define MILLRACE_ERROR_MATCH(known, words) \
+  if (name == #known) return Errc::known;
+  MILLRACE_ERRORS(MILLRACE_ERROR_MATCH)
+#undef MILLRACE_ERROR_MATCH
+  return std::nullopt;
 }
 
 }  // namespace millrace

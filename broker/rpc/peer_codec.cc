@@ -4,6 +4,7 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include "broker/rpc/replication.pb.h"
+#include "broker/rpc/wire_values.h"
 
 namespace millrace::rpc {
 namespace {
@@ -16,23 +17,18 @@ constexpr uint32_t tag_of(int field) { return static_cast<uint32_t>(field) << 3 
 
 // ---- out
 
-std::string* text(std::string* into, const Uuid& id) {
-  into->assign(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size());
-  return into;
-}
-
 void fill(v1::Hello& to, const replication::Hello& from) {
   to.set_version(from.version);
   to.set_cluster_id(from.cluster_id);
   to.set_broker(from.broker.value());
   to.set_broker_epoch(from.broker_epoch);
-  text(to.mutable_incarnation(), from.incarnation);
+  to.set_incarnation(to_wire(from.incarnation));
 }
 void fill(v1::Subscribe& to, const replication::Subscribe& from) {
   for (const auto& entry : from.entries) {
     auto& item = *to.add_entries();
     item.set_number(entry.number.value());
-    text(item.mutable_topic_id(), entry.topic_id);
+    item.set_topic_id(to_wire(entry.topic_id));
     item.set_partition(entry.partition.value());
     item.set_leader_epoch(entry.leader_epoch.value());
     item.set_log_start(entry.log_start.value());
@@ -130,20 +126,13 @@ Result<replication::PeerMessage> each(const auto& from, Item item,
   return replication::PeerMessage(std::move(message));
 }
 
-Result<Uuid> uuid_of(const std::string& text) {
-  Uuid id;
-  if (text.size() != id.bytes.size()) return Error{Errc::malformed, "an id that is not of 16 bytes"};
-  std::memcpy(id.bytes.data(), text.data(), text.size());
-  return id;
-}
-
 Result<replication::PeerMessage> read(const v1::Hello& from) {
   replication::Hello hello;
   hello.version = from.version();
   hello.cluster_id = from.cluster_id();
   hello.broker = BrokerId{from.broker()};
   hello.broker_epoch = from.broker_epoch();
-  TRY_ASSIGN(hello.incarnation, uuid_of(from.incarnation()));
+  TRY_ASSIGN(hello.incarnation, uuid_from_wire(from.incarnation()));
   return replication::PeerMessage(std::move(hello));
 }
 
@@ -151,7 +140,7 @@ Result<replication::PeerMessage> read(const v1::Subscribe& from) {
   return each<replication::Subscribe>(
       from,
       [](const auto& entry, auto& to) -> Status {
-        TRY_ASSIGN(to.topic_id, uuid_of(entry.topic_id()));
+        TRY_ASSIGN(to.topic_id, uuid_from_wire(entry.topic_id()));
         to.partition = PartitionIndex{entry.partition()};
         to.leader_epoch = LeaderEpoch{entry.leader_epoch()};
         to.log_start = Offset{entry.log_start()};
