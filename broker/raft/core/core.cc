@@ -9,10 +9,7 @@ namespace {
 constexpr size_t kHeldMessagesMax = 4096;  // beyond it messages count as lost
 
 LogView view_of(const Restored& restored) {
-  // A snapshot that is newer than the whole log replaces it.
-  if (restored.last < restored.snapshot.last.index) {
-    return LogView(restored.snapshot.last, {}, restored.snapshot.last.index);
-  }
+  if (restored.log_is_stale()) return LogView(restored.snapshot.last, {}, restored.snapshot.last.index);
   return LogView(restored.base, restored.terms, restored.last);
 }
 
@@ -22,6 +19,7 @@ Core::Core(const Options& options, const Restored& restored, TimePoint now)
     : options_(options),
       hard_(restored.hard),
       log_(view_of(restored)),
+      snapshot_(restored.snapshot),
       configurations_(restored.snapshot),
       durable_(log_.last()),
       commit_(restored.snapshot.last.index),
@@ -31,7 +29,9 @@ Core::Core(const Options& options, const Restored& restored, TimePoint now)
       leader_heard_(now),
       jitter_state_(options.seed) {
   ENSURE(options_.heartbeat_interval < options_.election_timeout_min);
-  for (const auto& [index, configuration] : restored.configurations) configurations_.append(index, configuration);
+  for (const auto& [index, configuration] : restored.configurations) {
+    if (index <= log_.last()) configurations_.append(index, configuration);
+  }
   // Entries may have become durable before the hard state of their term: no vote was sent in it.
   if (const Term newest = log_.last_position().term; newest > hard_.term) hard_ = {newest, std::nullopt};
   reported_ = current_state();
@@ -82,6 +82,11 @@ void Core::on(Received& event) {
     if (message.term < hard_.term) return send(message.from, AppendReply{.round = append->round});
     return on_append_request(message.from, *append);
   }
+  if (auto* chunk = std::get_if<SnapshotChunk>(&message.body)) {
+    const Position snapshot = chunk->meta.last;
+    if (message.term < hard_.term) return send(message.from, SnapshotReply{.snapshot = snapshot});
+    return on_snapshot_chunk(message.from, *chunk);
+  }
   // A pre-vote is answered by nodes of an older term as well.
   const auto* vote_reply = std::get_if<VoteReply>(&message.body);
   if (message.term < hard_.term && !(vote_reply != nullptr && vote_reply->pre)) return;
@@ -91,6 +96,7 @@ void Core::on(Received& event) {
     return on_read_request(message.from, read->request);
   }
   if (const auto* read = std::get_if<ReadIndexReply>(&message.body)) return on_read_reply(*read);
+  if (const auto* reply = std::get_if<SnapshotReply>(&message.body)) return on_snapshot_reply(message.from, *reply);
   if (std::holds_alternative<TimeoutNow>(message.body)) on_timeout_now(message.from);
 }
 
@@ -123,6 +129,7 @@ void Core::set_hard_state(HardState state) {
 void Core::adopt(Term term) {
   ENSURE(term > hard_.term);
   set_hard_state({term, std::nullopt});
+  if (!installing()) incoming_.reset();  // it was another leader's
   become_follower(std::nullopt);
 }
 
@@ -146,10 +153,6 @@ void Core::hear_leader(const Member& from) {
   }
   leader_heard_ = now_;
   restart_election_timer();
-}
-
-void Core::answer(RequestId request, Outcome outcome, Index index) {
-  out_.answers.push_back({request, outcome, index});
 }
 
 RoleState Core::current_state() const {

@@ -31,10 +31,16 @@ class Core {
   Index commit() const { return commit_; }
   Index applied() const { return applied_; }
   Index durable() const { return durable_.index(); }
+  // A snapshot of the leader takes the place of log and machine.
+  bool installing() const { return incoming_ && incoming_->installing; }
   const LogView& log() const { return log_; }
   const HardState& hard_state() const { return hard_; }
   const Configuration& configuration() const { return configurations_.newest(); }
   Index configuration_index() const { return configurations_.newest_index(); }
+  const SnapshotMeta& snapshot() const { return snapshot_; }
+  // What a snapshot of the machine would cover now, or at an applied `index` that is not older than the newest
+  // snapshot.
+  SnapshotMeta describe(Index index) const;
   // Null unless this is the leader and `member` receives its log.
   const Progress* progress_of(const Member& member) const;
 
@@ -43,6 +49,18 @@ class Core {
     RequestId request;
     Index last;
     size_t bytes;
+  };
+  // A snapshot that the leader sends. While it is being installed the log is neither the old nor the new one: nothing
+  // is appended, no vote is given and none is asked for.
+  struct Incoming {
+    SnapshotMeta meta;
+    Term term;
+    Member leader;
+    uint64_t expected = 0;
+    uint64_t written = 0;
+    bool complete = false;
+    bool installing = false;
+    bool keep_log = false;
   };
   struct ReadWaiting {
     RequestId request;
@@ -62,12 +80,13 @@ class Core {
   void adopt(Term term);
   void become_follower(std::optional<Member> leader);
   void hear_leader(const Member& leader);
-  void answer(RequestId request, Outcome outcome, Index index = {});
+  void answer(RequestId request, Outcome outcome, Index index = {}) {
+    out_.answers.push_back({request, outcome, index});
+  }
   void report();
   RoleState current_state() const;
   bool is_self(const Member& member) const { return member == options_.self; }
   Leader* leader() { return std::get_if<Leader>(&role_); }
-
   // core_election.cc
   void restart_election_timer();
   bool may_campaign() const;
@@ -83,14 +102,12 @@ class Core {
   void become_leader();
   void check_quorum();
   Position durable_position() const;
-
   // core_append.cc: what a follower does with its leader's log.
   void on_append_request(const Member& from, AppendRequest& request);
   void reject_append(const Member& to, const AppendRequest& request);
   void confirm_append(const Member& to, HeartbeatRound round, Index verified);
   void append_entries(Index keeps, std::vector<Entry> entries);
   void on(LogDurable event);
-
   // core_replicate.cc: what a leader does for its followers.
   void on(Propose& event);
   void on(EntriesRead& event);
@@ -102,7 +119,19 @@ class Core {
   void send_entries(const Member& to, Progress& progress);
   void send_append(const Member& to, Progress& progress, std::vector<Entry> entries);
   void send_empty(const Member& to, Progress& progress);
-
+  // core_snapshot.cc
+  void on(SnapshotTaken& event);
+  void on(SnapshotChunkRead& event);
+  void on(SnapshotChunkWritten event);
+  void on(SnapshotInstalled event);
+  void begin_snapshot(const Member& to, Progress& progress);
+  void send_snapshot(const Member& to, Progress& progress);
+  void resume_snapshot(const Member& to, Progress& progress);
+  void on_snapshot_reply(const Member& from, const SnapshotReply& reply);
+  void on_snapshot_chunk(const Member& from, SnapshotChunk& chunk);
+  void reply_snapshot(const Member& to, Position snapshot, uint64_t received);
+  void reply_installed(const Member& to, Position snapshot);
+  void install_if_complete();
   // core_read.cc
   void on(Read event);
   void on_read_request(const Member& from, RequestId request);
@@ -115,7 +144,6 @@ class Core {
   void answer_reads();
   void give_up_reads(bool all);
   void lose_reads();
-
   // core_membership.cc: configurations, leadership transfer, who follows.
   void on(ChangeMembers event);
   std::optional<Outcome> change(ChangeMembers event, Configuration& configuration) const;
@@ -129,7 +157,6 @@ class Core {
   void on_follow_request(const Member& from);
   void on_follow_reply(const FollowReply& reply);
   void forget_silent_observers();
-
   // core_commit.cc
   void on(Applied event);
   void advance_commit();
@@ -144,6 +171,8 @@ class Core {
   WriteSequence hard_durable_;  // newest that is
   std::deque<Held> held_;       // messages that depend on a hard state that is not durable yet
   LogView log_;
+  SnapshotMeta snapshot_;  // this node's newest
+  std::optional<Incoming> incoming_;
   ConfigurationList configurations_;
   DurableEnd durable_;
   WriteSequence log_issued_;

@@ -22,6 +22,7 @@ void Core::on_append_request(const Member& from, AppendRequest& request) {
   if (!plausible(request, hard_.term)) return;
   hear_leader(from);
   const Index previous = request.previous.index;
+  if (installing() && (previous > commit_ || !request.entries.empty())) return;
   // Up to the commit index every leader has the same entries, compacted ones included.
   if (previous > commit_ && !log_.holds(request.previous)) return reject_append(from, request);
   size_t bytes = 0;

@@ -26,7 +26,7 @@ void Core::commit_to(Index index) { commit_ = std::max(commit_, index); }
 
 // One batch at a time: what is committed meanwhile goes out together afterwards.
 void Core::hand_out_entries() {
-  if (handed_out_ != applied_ || handed_out_ == commit_) return;
+  if (handed_out_ != applied_ || handed_out_ == commit_ || installing()) return;
   const Index first = handed_out_.next();
   Apply apply{first, commit_, {}};
   if (first >= log_.cached_from()) {

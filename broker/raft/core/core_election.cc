@@ -23,7 +23,7 @@ void Core::restart_election_timer() {
 // A member that the newest configuration leaves out may still be needed to commit just that: two voters of which one
 // removes itself and is the only one to hold the entry would wait for each other for ever. So it may stand until the
 // removal is known to be committed.
-bool Core::may_campaign() const { return configurations_.has_voter_since(commit_, options_.self); }
+bool Core::may_campaign() const { return !installing() && configurations_.has_voter_since(commit_, options_.self); }
 
 // Compared with the minimum timeout, not with this node's own: a candidate would have to wait for the slowest timer.
 bool Core::heard_leader_lately() const {
@@ -35,7 +35,7 @@ void Core::on_election_timeout() {
   give_up_reads(true);
   if (may_campaign()) pre_campaign();
   // A voter that was removed without having heard of it asks in vain for votes: the log will tell.
-  if (current_state().role != Role::leader) ask_to_follow();
+  if (current_state().role != Role::leader && !installing()) ask_to_follow();
 }
 
 void Core::pre_campaign() {
@@ -75,7 +75,7 @@ Position Core::durable_position() const {
 
 void Core::on_vote_request(const Member& from, Term term, const VoteRequest& request) {
   const auto refuse = [&] { send(from, VoteReply{request.election, request.pre, false}); };
-  if (term < hard_.term || request.election < hard_.term) return refuse();
+  if (term < hard_.term || request.election < hard_.term || installing()) return refuse();
   if (request.pre) {
     const bool willing =
         request.election > hard_.term && !heard_leader_lately() && at_least_as_new(request.last, durable_position());

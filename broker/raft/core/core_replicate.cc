@@ -57,6 +57,7 @@ void Core::heartbeat() {
   for (auto& [member, progress] : self.followers) {
     progress.probe_sent = false;
     send_empty(member, progress);
+    if (progress.mode == Progress::Mode::snapshot) resume_snapshot(member, progress);
   }
   confirm_round();
 }
@@ -67,7 +68,9 @@ void Core::send_to_all() {
 
 // As many messages as the window takes; what is proposed while it is full goes out together afterwards.
 void Core::send_entries(const Member& to, Progress& progress) {
+  if (progress.mode == Progress::Mode::snapshot) return;
   while (progress.next <= log_.last()) {
+    if (progress.next <= log_.base().index) return begin_snapshot(to, progress);
     if (progress.mode == Progress::Mode::probe && progress.probe_sent) return;
     if (progress.read_under_way || progress.in_flight.size() >= options_.in_flight_messages_max ||
         progress.in_flight_bytes >= options_.in_flight_bytes_max) {
@@ -106,6 +109,10 @@ void Core::send_append(const Member& to, Progress& progress, std::vector<Entry> 
 }
 
 void Core::send_empty(const Member& to, Progress& progress) {
+  if (progress.mode != Progress::Mode::snapshot && progress.next <= log_.base().index) begin_snapshot(to, progress);
+  if (progress.mode == Progress::Mode::snapshot) {  // says that the leader is here, and compares nothing
+    return send(to, AppendRequest{{}, {}, Index{}, leader()->round});
+  }
   const Index previous = progress.next.previous();
   progress.commit = std::max(progress.commit, std::min(commit_, previous));
   if (progress.mode == Progress::Mode::probe) progress.probe_sent = true;
@@ -119,6 +126,7 @@ void Core::on(EntriesRead& event) {
   if (found == self->followers.end() || !found->second.read_under_way) return;
   Progress& progress = found->second;
   progress.read_under_way = false;
+  if (progress.mode == Progress::Mode::snapshot) return;
   const bool wanted = event.first == progress.next && !(progress.mode == Progress::Mode::probe && progress.probe_sent);
   if (wanted && !event.entries.empty()) {
     const size_t count_max = options_.message_entries_max;
@@ -159,6 +167,7 @@ void Core::on_append_reply(const Member& from, const AppendReply& reply) {
 
 // One probe for each term in which the logs differ, whatever their length.
 void Core::on_reject(Progress& progress, const AppendReply& reply) {
+  if (progress.mode == Progress::Mode::snapshot) return;
   // At or below match it is provably old: there the logs are the same. In a probe only the answer to it counts.
   if (reply.rejected <= progress.match) return;
   if (progress.mode == Progress::Mode::probe && reply.rejected != progress.next.previous()) return;

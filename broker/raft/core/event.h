@@ -60,10 +60,34 @@ struct ChangeMembers {
   Member member;
 };
 
+// The driver has written a snapshot of what is applied, as Core::describe() had named it, and it is durable.
+struct SnapshotTaken {
+  SnapshotMeta meta;
+};
+// The answer to a SnapshotRead.
+struct SnapshotChunkRead {
+  Member reader;
+  Term term;
+  Position snapshot;
+  uint64_t offset = 0;
+  Bytes data;
+  bool last = false;
+  bool gone = false;  // there is a newer snapshot, or none
+};
+// The piece that ends before `offset` is in the temporary file.
+struct SnapshotChunkWritten {
+  Position snapshot;
+  uint64_t offset = 0;
+};
+// What SnapshotInstall asked for is done and durable, and the machine is as the snapshot has it.
+struct SnapshotInstalled {
+  Position snapshot;
+};
+
 struct Event {
   TimePoint now;  // monotonic
   std::variant<Tick, Received, Propose, LogDurable, HardStateDurable, Applied, EntriesRead, Read, TransferLeadership,
-               ChangeMembers>
+               ChangeMembers, SnapshotTaken, SnapshotChunkRead, SnapshotChunkWritten, SnapshotInstalled>
       what;
 };
 

@@ -26,7 +26,9 @@ Solo settled() {
 
 TEST(Change, waits_for_an_entry_of_the_leaders_own_term) {
   Solo solo({1});
+  solo.append(1, 5, {1, 1}, {}, 1);  // the configuration is committed
   solo.become_leader();
+  ASSERT_EQ(solo->commit(), Index{1});
   EXPECT_EQ(solo.answer(change(solo, Kind::add_learner, member(7)))->outcome, Outcome::busy);
   solo.append_reply(1, 2, 2);
   EXPECT_FALSE(solo.answer(change(solo, Kind::add_learner, member(7))));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <variant>
 #include <vector>
@@ -65,8 +66,23 @@ struct FollowReply {
   std::optional<Member> leader;
 };
 
+// A piece of the leader's snapshot; below the transport's message limit. Without data and with `last`: are you done?
+struct SnapshotChunk {
+  SnapshotMeta meta;
+  uint64_t offset = 0;
+  Bytes data;
+  uint32_t crc = 0;  // CRC-32C of data
+  bool last = false;
+};
+struct SnapshotReply {
+  Position snapshot;
+  uint64_t received = 0;   // the offset that is expected next; 0: start over
+  bool installed = false;  // everything up to `durable` is here, durably; not before
+  Index durable;
+};
+
 using MessageBody = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, ReadIndexRequest, ReadIndexReply,
-                                 TimeoutNow, FollowRequest, FollowReply>;
+                                 TimeoutNow, FollowRequest, FollowReply, SnapshotChunk, SnapshotReply>;
 
 struct Message {
   Member from;

@@ -69,6 +69,36 @@ struct Answer {
   Index index;  // done: of the last entry, or what a read has to see
 };
 
+// The log may begin after `base`: entries up to it are in a snapshot and are not needed any more. A write like others.
+struct LogCompaction {
+  Position base;
+};
+
+// Read a piece of this node's snapshot from `offset` on and answer with SnapshotChunkRead.
+struct SnapshotRead {
+  Member reader;
+  Term term;  // to be repeated in the answer, as the next two
+  Position snapshot;
+  uint64_t offset;
+  size_t bytes_max;
+};
+
+// Append to the temporary file of an incoming snapshot; offset 0 starts a new one, whatever there was. Needs not be
+// durable. Answered with SnapshotChunkWritten.
+struct SnapshotWrite {
+  Position snapshot;
+  uint64_t offset;
+  Bytes data;
+};
+
+// The temporary file is complete: verify it, make it durable, put it in the place of this node's snapshot. Then let the
+// log begin after it: keep the entries that follow, or discard all of them. Then load the machine from it, and answer
+// with SnapshotInstalled. A write like others, but the machine is not touched before the file is durable.
+struct SnapshotInstall {
+  SnapshotMeta meta;
+  bool keep_log;
+};
+
 struct Output {
   std::optional<RoleState> state;
   std::optional<HardStateWrite> hard_state;
@@ -77,6 +107,10 @@ struct Output {
   std::vector<LogRead> reads;
   std::optional<Apply> apply;
   std::vector<Answer> answers;
+  std::optional<LogCompaction> compaction;
+  std::vector<SnapshotRead> snapshot_reads;
+  std::optional<SnapshotWrite> snapshot_write;
+  std::optional<SnapshotInstall> install;
   TimePoint next_tick;
 };
 

@@ -5,9 +5,20 @@
 #include <optional>
 
 #include "broker/base/clock.h"
+#include "broker/raft/core/configuration.h"
 #include "broker/raft/core/types.h"
 
 namespace millrace::raft {
+
+// A snapshot on its way to a follower.
+struct SnapshotTransfer {
+  SnapshotMeta meta;
+  uint64_t received = 0;  // written there
+  uint64_t sent = 0;
+  std::optional<uint64_t> end;  // once the last piece was sent
+  bool read_under_way = false;
+  TimePoint moved;  // when `received` last rose
+};
 
 // What a leader knows of one member that receives its log. Invariant: match < next.
 struct Progress {
@@ -29,6 +40,7 @@ struct Progress {
   HeartbeatRound answered;      // newest round it has answered
   TimePoint heard;              // when it was last heard of
   std::deque<InFlight> in_flight;
+  std::optional<SnapshotTransfer> transfer;  // in mode snapshot
   size_t in_flight_bytes = 0;
 
   void sent(Index last, size_t bytes) {
@@ -44,6 +56,7 @@ struct Progress {
   }
   void probe_from(Index first) {
     mode = Mode::probe;
+    transfer.reset();
     next = first;
     probe_sent = false;
     in_flight.clear();

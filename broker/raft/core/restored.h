@@ -17,6 +17,18 @@ struct Restored {
   Index last;
   std::vector<std::pair<Index, Configuration>> configurations;  // of the log, after the snapshot
 
+  // The snapshot is not in the log: it replaced one that was behind or different, and the crash came before the log was
+  // discarded. The driver does that now, to begin after the snapshot; the core takes it as done.
+  bool log_is_stale() const {
+    if (last < snapshot.last.index) return true;
+    if (base.index == snapshot.last.index) return base.term != snapshot.last.term;
+    Term there = base.term;
+    for (const TermRange& range : terms) {
+      if (range.first <= snapshot.last.index) there = range.term;
+    }
+    return there != snapshot.last.term;
+  }
+
   // Starts the list of entries, after hard, snapshot and base are set.
   void begin() { last = base.index; }
   // The next entry of the log. An error if a configuration in it cannot be read.

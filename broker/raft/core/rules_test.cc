@@ -147,43 +147,6 @@ TEST(Rejection, match_rises_by_a_success_only_and_by_what_is_durable) {
   EXPECT_EQ(solo->progress_of(member(1))->next, Index{5});
 }
 
-TEST(Proposal, is_answered_after_its_last_entry_is_applied) {
-  Solo solo({1});
-  solo.become_leader();
-  solo.append_reply(1, 2, 2);
-  solo.hold_apply();
-  const auto request = solo.propose("a", "b");
-  solo.append_reply(1, 3, 3);
-  solo.release_apply();
-  EXPECT_FALSE(solo.answer(request));
-  solo.append_reply(1, 4, 4);
-  EXPECT_FALSE(solo.answer(request));
-  solo.release_apply();
-  EXPECT_EQ(solo.answer(request)->outcome, Outcome::done);
-  EXPECT_EQ(solo.answer(request)->index, Index{4});
-}
-
-TEST(Proposal, ends_as_unknown_when_leadership_is_lost) {
-  Solo solo({1});
-  solo.become_leader();
-  const auto request = solo.propose("a");
-  solo.append(1, 99, {1, 1}, {}, 0);
-  EXPECT_EQ(solo.answer(request)->outcome, Outcome::unknown);
-}
-
-TEST(Proposal, to_a_follower_and_above_a_limit_does_nothing) {
-  Solo solo({1}, 3, [](Options& options) {
-    options.entry_bytes_max = 10;
-    options.proposal_bytes_max = 2 * (kEntryOverhead + 10);
-  });
-  EXPECT_EQ(solo.answer(solo.propose("a"))->outcome, Outcome::not_leader);
-  solo.become_leader();
-  EXPECT_EQ(solo.answer(solo.propose("12345678901"))->outcome, Outcome::too_large);
-  EXPECT_FALSE(solo.answer(solo.propose("1234567890", "1234567890")));
-  EXPECT_EQ(solo.answer(solo.propose("a"))->outcome, Outcome::overloaded);
-  EXPECT_EQ(solo->log().last(), Index{4});
-}
-
 TEST(Vote, is_refused_while_a_leader_was_heard_of_within_the_minimum_timeout) {
   Solo solo({1});
   solo.append(1, 5, {1, 1}, {}, 0);
@@ -262,6 +225,19 @@ TEST(Vote, for_itself_counts_once_it_is_durable) {
   EXPECT_EQ(solo->state().role, Role::leader);
 }
 
+TEST(Vote, for_itself_is_not_made_durable_by_an_older_write) {
+  Solo solo({1}, 2);
+  solo.pass(milliseconds(500));
+  solo.hold_disk();
+  solo.vote(1, 6, {9, 5});  // the first hard state
+  while (solo->state().role != Role::pre_candidate) solo.pass(milliseconds(1));
+  solo.receive(1, Term{6}, VoteReply{Term{7}, true, true});
+  ASSERT_EQ(solo->state().role, Role::candidate);  // a later one
+  solo.feed(HardStateDurable{WriteSequence{1}});
+  solo.receive(1, Term{7}, VoteReply{Term{7}, false, true});
+  EXPECT_EQ(solo->state().role, Role::candidate);
+}
+
 TEST(PreVote, promises_nothing_and_takes_over_no_term) {
   Solo solo({1});
   solo.pass(milliseconds(500));
@@ -328,53 +304,6 @@ TEST(Terms, a_message_for_another_disk_is_ignored) {
   Solo solo({1});
   solo.receive_as(member(0, 1), 1, 9, AppendRequest{});
   EXPECT_EQ(solo->hard_state().term, Term{1});
-}
-
-TEST(Batching, every_message_has_a_byte_limit) {
-  Solo solo({1}, 3, [](Options& options) { options.message_bytes_max = 300; });
-  solo.become_leader();
-  solo.append_reply(1, 2, 2);
-  solo.clear();
-  solo.propose(std::string(100, 'a'), std::string(100, 'b'), std::string(100, 'c'));
-  const auto appends = solo.sent_appends(1);
-  ASSERT_EQ(appends.size(), 2u);
-  EXPECT_EQ(appends[0].entries.size(), 2u);
-  EXPECT_EQ(appends[1].previous.index, Index{4});
-}
-
-TEST(Batching, what_is_proposed_while_the_window_is_full_goes_out_together) {
-  Solo solo({1}, 3, [](Options& options) { options.in_flight_messages_max = 2; });
-  solo.become_leader();
-  solo.append_reply(1, 2, 2);
-  solo.clear();
-  for (int i = 0; i < 10; ++i) solo.propose("x");
-  EXPECT_EQ(solo.sent_appends(1).size(), 2u);
-  solo.append_reply(1, 3, 3);
-  ASSERT_EQ(solo.sent_appends(1).size(), 3u);
-  EXPECT_EQ(solo.sent_appends(1).back().entries.size(), 8u);
-}
-
-TEST(Memory, entries_that_have_left_it_are_read_by_the_driver) {
-  Solo solo({1, 1, 1, 1});
-  solo.become_leader();
-  solo.reject(1, 4, {2, 1}, 1);
-  solo.append_reply(1, 2, 2);
-  ASSERT_EQ(solo.reads().size(), 1u);
-  EXPECT_EQ(solo.reads()[0].first, Index{3});
-  EXPECT_EQ(solo.reads()[0].last, Index{4});
-  solo.clear();
-  const Entry one{Term{1}, EntryKind::payload, {}};
-  solo.feed(EntriesRead{member(1), solo->hard_state().term, Index{3}, {one, one}});
-  EXPECT_EQ(solo.sent_appends(1).at(0).entries.size(), 2u);
-  EXPECT_EQ(solo.sent_appends(1).at(1).entries.at(0).kind, EntryKind::no_op);
-}
-
-TEST(SingleVoter, elects_itself_at_once_and_commits_alone) {
-  Solo solo({1}, 1);
-  solo.tick();
-  EXPECT_EQ(solo->state().role, Role::leader);
-  const auto request = solo.propose("a");
-  EXPECT_EQ(solo.answer(request)->outcome, Outcome::done);
 }
 
 }  // namespace

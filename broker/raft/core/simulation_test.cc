@@ -39,6 +39,9 @@ class Chaos {
     options.election_timeout_min = milliseconds(150);
     options.election_jitter_max = milliseconds(150);
     options.heartbeat_interval = milliseconds(30);
+    options.trailing_entries = static_cast<int64_t>(dice_.below(10));
+    options.snapshot_chunk_bytes = 8 + dice_.below(40);
+    options.snapshot_chunks_in_flight = 1 + dice_.below(4);
     options.lease_reads = options.seed % 3 == 0;
     options.clock_drift_max = milliseconds(0);
     for (int node = 0; node < 8; ++node) options.contacts.push_back(NodeId{node});
@@ -47,7 +50,7 @@ class Chaos {
 
   void act() {
     const int at = any();
-    switch (dice_.below(20)) {
+    switch (dice_.below(24)) {
       case 0:
         return world_.up(at) ? world_.crash(at) : world_.restart(at);
       case 1:
@@ -73,6 +76,9 @@ class Chaos {
       case 12:
         if (world_.up(at)) reads_.push_back(world_.read(at));
         return;
+      case 13:
+      case 14:
+        return world_.take_snapshot(at);
       default:
         return propose();
     }
@@ -167,6 +173,7 @@ class Chaos {
   int acknowledged_ = 0;
   int64_t changed() const { return count_done(changes_); }
   int64_t read() const { return count_done(reads_); }
+  int64_t installed() const { return static_cast<int64_t>(world_.installed); }
 
  private:
   int64_t count_done(const std::vector<RequestId>& requests) const {
@@ -182,19 +189,20 @@ TEST(Simulation, keeps_every_promise_under_faults) {
     from = std::strtoull(seeds, &rest, 10);
     count = std::strtoull(rest + 1, nullptr, 10);
   }
-  int64_t acknowledged = 0, changed = 0, read = 0;
+  int64_t acknowledged = 0, changed = 0, read = 0, installed = 0;
   for (uint64_t seed = from; seed < from + count; ++seed) {
     Chaos run(seed);
     run.go();
     acknowledged += run.acknowledged_;
     changed += run.changed();
     read += run.read();
+    installed += run.installed();
     ASSERT_FALSE(::testing::Test::HasFailure()) << "seed " << seed;
   }
   std::cout << count << " seeds from " << from << ": " << acknowledged << " batches acknowledged, " << changed
-            << " changes of the configuration, " << read << " reads\n";
+            << " changes of the configuration, " << read << " reads, " << installed << " snapshots\n";
   const auto enough = static_cast<int64_t>(count);
-  EXPECT_TRUE(acknowledged > 5 * enough && changed > enough && read > enough)
+  EXPECT_TRUE(acknowledged > 5 * enough && changed > enough && read > enough && installed > enough)
       << "the faults leave too little to happen";
 }
 

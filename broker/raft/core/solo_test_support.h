@@ -43,6 +43,8 @@ class Solo {
       newest_write_ = write.sequence;
       writes_.push_back(std::move(write));
     }
+    if (output.snapshot_write) snapshot_writes_.push_back(std::move(*output.snapshot_write));
+    if (output.install) installs_.push_back(std::move(*output.install));
     if (output.apply) to_apply_ = output.apply->last;
     if (!disk_held_) release_hard_state();
     if (!disk_held_ && newest_write_ > durable_write_) release_disk();
@@ -141,6 +143,8 @@ class Solo {
   const std::vector<RoleState>& states() const { return states_; }
   const std::vector<LogWrite>& writes() const { return writes_; }
   const std::vector<LogRead>& reads() const { return reads_; }
+  const std::vector<SnapshotWrite>& snapshot_writes() const { return snapshot_writes_; }
+  const std::vector<SnapshotInstall>& installs() const { return installs_; }
   const HardState& hard_on_disk() const { return disk_.hard; }
   void clear() { messages_.clear(); }
   template <class Body>
@@ -179,6 +183,8 @@ class Solo {
   std::vector<RoleState> states_;
   std::vector<LogWrite> writes_;
   std::vector<LogRead> reads_;
+  std::vector<SnapshotWrite> snapshot_writes_;
+  std::vector<SnapshotInstall> installs_;
   std::vector<HardStateWrite> hard_;
   std::map<RequestId, Answer> answers_;
   std::optional<Index> to_apply_;

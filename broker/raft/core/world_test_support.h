@@ -35,14 +35,23 @@ class Dice {
 // What is on a node's disk, and what is still being written there.
 struct Disk {
   HardState hard;
+  SnapshotMeta snapshot;
+  std::string image;  // what the snapshot says: the payloads, each with a line end
   Position base;
   std::vector<Entry> entries;  // after base
   Index last() const { return base.index.next(static_cast<int64_t>(entries.size())); }
-  Restored restored() const;
+  const Entry& at(Index index) const { return entries.at(static_cast<size_t>(index.value() - base.index.value() - 1)); }
+  void compact(Position to, bool keep);
+  Restored restored();
 };
+struct SnapshotTake {
+  SnapshotMeta meta;
+  std::string image;
+};
+using DiskWork = std::variant<HardStateWrite, LogWrite, SnapshotTake, LogCompaction, SnapshotWrite, SnapshotInstall>;
 struct DiskJob {
   TimePoint due;
-  std::variant<HardStateWrite, LogWrite> what;
+  DiskWork what;
 };
 
 struct Node {
@@ -51,6 +60,7 @@ struct Node {
   Disk disk;
   Disk view;  // the disk as it will be when all jobs are done
   std::deque<DiskJob> jobs;
+  std::string incoming;               // temporary file of a snapshot
   std::unique_ptr<Core> core;         // none while the node is down
   std::vector<std::string> payloads;  // applied, in order
   Index applied;
@@ -90,6 +100,7 @@ class World {
   RequestId change(int at, ChangeMembers::Kind kind, const Member& who);
   // Proposes on whoever leads until it is done; false if it never is.
   bool change_until_done(ChangeMembers::Kind kind, const Member& who);
+  void take_snapshot(int at);
   void finish_job(int at);
   void crash(int at);  // what is not durable may be lost, from the end
   void restart(int at);
@@ -107,6 +118,7 @@ class World {
   size_t sent_bytes = 0;  // of entries
   size_t sent_messages = 0;
   size_t rejects = 0;
+  size_t installed = 0;  // snapshots
 
   // Time passes in milliseconds: due jobs, messages and ticks happen.
   void run(milliseconds time);
@@ -133,8 +145,10 @@ class World {
   void take(int at, Output output);
   void apply(int at, const Apply& apply);
   void apply_entry(Node& node, Index index, const Entry& entry);
-  void start_job(Node& node, decltype(DiskJob::what) what);
-  static void write(Disk& disk, const decltype(DiskJob::what)& what, size_t entries_max);
+  void take_snapshot_work(int at, Output& output);
+  void load(Node& node);
+  void start_job(Node& node, DiskWork what);
+  static void write(Disk& disk, const DiskWork& what, size_t entries_max, const std::string& incoming);
   void check(int at);
   void send(Message message);
 
