@@ -36,6 +36,7 @@ struct GroupLimitsTest : GroupTest {
         syncs.push_back(sync(member));
       }
     }
+    ENSURE(leader != nullptr);
     syncs.push_back(sync(*leader, assignments));
     return syncs;
   }

@@ -5,6 +5,8 @@
 #include "broker/base/ensure.h"
 #include "broker/protocol/frame.h"
 #include "broker/server/connection.h"
+#include "broker/server/controller_route.h"
+#include "broker/server/services.h"
 
 namespace millrace::server {
 
@@ -51,9 +53,23 @@ void Dispatcher::dispatch(Connection& connection, Bytes frame, uint64_t sequence
   };
   Bytes body = is_known ? frame.slice(header->body_at, frame.size() - header->body_at) : Bytes();
   connection.measure(sequence, metrics_.apis[row]);
-  handler.run(RawRequest{
+  RawRequest request{
       services_, std::move(context), std::move(body),
-      ReplySlot(connection.shared_from_this(), sequence, handler.api, header->version, header->correlation_id)});
+      ReplySlot(connection.shared_from_this(), sequence, handler.api, header->version, header->correlation_id)};
+  if (handler.on_controller && services_.route != nullptr && !services_.route->is_here()) {
+    forward(handler, std::move(frame), std::move(request));
+  } else {
+    handler.run(std::move(request));
+  }
+}
+
+void Dispatcher::forward(const Handler& handler, Bytes frame, RawRequest request) {
+  auto held = std::make_shared<RawRequest>(std::move(request));
+  services_.route->forward(std::move(frame), held->context, [run = handler.run, held](Result<Bytes> reply) {
+    if (reply) return held->reply.send_frame(*reply);
+    // This broker's handler, on its loop, says so in the words of its API: the controller is not here.
+    held->context.loop().post([run, held] { run(std::move(*held)); });
+  });
 }
 
 }  // namespace millrace::server

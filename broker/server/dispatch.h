@@ -24,6 +24,8 @@ class Dispatcher {
   void dispatch(Connection& connection, Bytes frame, uint64_t sequence, TimePoint received_at);
 
  private:
+  void forward(const Handler& handler, Bytes frame, RawRequest request);
+
   static constexpr size_t kKeysMax = 128;
 
   std::span<const Handler> handlers_;

@@ -29,6 +29,7 @@ struct Handler {
   int16_t version_max = 0;
   int16_t advertised_min = 0;  // in ApiVersions; lower than version_min for Produce only (KAFKA-18659)
   void (*run)(RawRequest request) = nullptr;
+  bool on_controller = false;  // answered by the controller: other brokers forward the request there
 };
 
 // Closes the connection with a rate-limited log line and a count: a body that does not decode.

@@ -1,5 +1,6 @@
 #include "broker/server/reply.h"
 
+#include "broker/base/endian.h"
 #include "broker/base/ensure.h"
 #include "broker/protocol/frame.h"
 #include "broker/protocol/writer.h"
@@ -22,6 +23,15 @@ void ReplySlot::encode_and_send(EncodeBody encode, const void* response, int16_t
   protocol::begin_response(writer, api_, body_version, correlation_id_);
   encode(response, body_version, writer);
   sink->complete(sequence_, ReplySink::Outcome::reply, protocol::finish_frame(writer), mute_for);
+}
+
+void ReplySlot::send_frame(const Bytes& frame) {
+  Bytes size = Bytes::uninitialized(sizeof(int32_t));
+  store_big_endian(size.mutable_data(), static_cast<int32_t>(frame.size()));
+  OutputChain chain;
+  chain.append(std::move(size));
+  chain.append(frame);
+  take_sink()->complete(sequence_, ReplySink::Outcome::reply, std::move(chain), {});
 }
 
 void ReplySlot::no_response() { take_sink()->complete(sequence_, ReplySink::Outcome::no_response, {}, {}); }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "broker/base/bytes.h"
 #include "broker/base/output_chain.h"
 #include "broker/server/request_context.h"
 #include "broker/server/server_metrics.h"
@@ -47,6 +48,8 @@ class ReplySlot {
 
   void encode_and_send(EncodeBody encode, const void* response, int16_t body_version,
                        std::chrono::milliseconds mute_for);
+  // A reply that another broker made for this request: header and body.
+  void send_frame(const Bytes& frame);
   void no_response();
   void close_connection(std::string_view reason, CloseReason kind = CloseReason::handler);
   // The decoded request takes so many bytes until it is answered. Small ones cost less than counting them.

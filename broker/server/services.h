@@ -23,6 +23,7 @@ class GroupCoordinator;
 
 namespace millrace::server {
 
+class ControllerRoute;
 class FetchSessionCache;
 class ProducerIds;
 class Purgatory;
@@ -42,6 +43,7 @@ struct Services {
   FetchSessionCache* fetch_sessions = nullptr;
   ProducerIds* producer_ids = nullptr;
   metadata::Controller* controller = nullptr;
+  ControllerRoute* route = nullptr;                    // null: this broker is the only one, and the controller
   const metadata::BrokerConfigView* broker = nullptr;  // this broker's id, all its keys and its static configuration
   coordinator::GroupCoordinator* groups = nullptr;
 };

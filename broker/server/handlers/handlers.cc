@@ -14,6 +14,12 @@ Handler serve(ApiKey api, int16_t version_min, int16_t version_max, void (*run)(
       .api = api, .version_min = version_min, .version_max = version_max, .advertised_min = version_min, .run = run};
 }
 
+Handler on_controller(ApiKey api, int16_t version_min, int16_t version_max, void (*run)(RawRequest)) {
+  Handler row = serve(api, version_min, version_max, run);
+  row.on_controller = true;
+  return row;
+}
+
 }  // namespace
 
 std::span<const Handler> table() {
@@ -35,16 +41,16 @@ std::span<const Handler> table() {
       serve(ApiKey::describe_groups, 0, 6, run_describe_groups),
       serve(ApiKey::list_groups, 0, 5, run_list_groups),
       serve(ApiKey::api_versions, 0, 5, run_api_versions),
-      serve(ApiKey::create_topics, 0, 7, run_create_topics),
-      serve(ApiKey::delete_topics, 0, 6, run_delete_topics),
+      on_controller(ApiKey::create_topics, 0, 7, run_create_topics),
+      on_controller(ApiKey::delete_topics, 0, 6, run_delete_topics),
       serve(ApiKey::init_producer_id, 0, 5, run_init_producer_id),
       serve(ApiKey::offset_for_leader_epoch, 0, 4, run_offset_for_leader_epoch),
       serve(ApiKey::describe_configs, 0, 4, run_describe_configs),
-      serve(ApiKey::alter_configs, 0, 2, run_alter_configs),
+      on_controller(ApiKey::alter_configs, 0, 2, run_alter_configs),
       serve(ApiKey::describe_log_dirs, 1, 5, run_describe_log_dirs),
-      serve(ApiKey::create_partitions, 0, 3, run_create_partitions),
+      on_controller(ApiKey::create_partitions, 0, 3, run_create_partitions),
       serve(ApiKey::delete_groups, 0, 3, run_delete_groups),
-      serve(ApiKey::incremental_alter_configs, 0, 1, run_incremental_alter_configs),
+      on_controller(ApiKey::incremental_alter_configs, 0, 1, run_incremental_alter_configs),
       serve(ApiKey::describe_cluster, 0, 2, run_describe_cluster),
       serve(ApiKey::describe_topic_partitions, 0, 0, run_describe_topic_partitions),
   };
