@@ -29,7 +29,7 @@ struct RegisterBroker {
   std::string rack;
   FeatureRanges features;       // must hold the cluster's finalized levels (unsupported_version)
   bool clean_start = false;     // its logs were closed cleanly; otherwise they may lack their end, see remove_lost()
-  int64_t previous_epoch = -1;  // that it had when it closed them; -1: not known. Another than the registered one: not clean
+  int64_t previous_epoch = -1;  // that it had when it closed them, -1: not known; another than the last: not clean
   bool fenced = false;          // until a heartbeat says that it has caught up; false only for a cluster of one broker
 };
 struct RegisterBrokerReply {

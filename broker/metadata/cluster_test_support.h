@@ -8,6 +8,7 @@
 #include "broker/metadata/decisions.h"
 #include "broker/metadata/image_builder.h"
 #include "broker/metadata/metadata_config.h"
+#include "broker/metadata/placement.h"
 
 namespace millrace::metadata {
 
@@ -33,7 +34,7 @@ class TestCluster {
     return {.config = {.keys = keys, .static_values = &static_config, .self = BrokerId{0}},
             .new_uuid = [this] { return uuid(); },
             .now = now,
-            .quorum = quorum};
+            .quorum = [this] { return quorum; }};
   }
   Uuid uuid() {
     ++uuids_;
@@ -74,6 +75,57 @@ class TestCluster {
             .rack = std::move(rack)};
   }
   void add_broker(int id, std::string rack = "") { ENSURE((*this)(registration(id, std::move(rack))).has_value()); }
+  // As a broker among many: starts fenced, and serves when it has caught up.
+  void start(int id, bool clean = true) {
+    RegisterBroker again = registration(id);
+    again.fenced = true;
+    again.clean_start = clean;
+    ENSURE((*this)(again).has_value());
+  }
+  BrokerHeartbeatReply beat(int id, bool want_shutdown = false) {
+    const auto reply = (*this)(BrokerHeartbeat{.id = BrokerId{id},
+                                               .epoch = epoch(id),
+                                               .metadata_offset = image().applied,
+                                               .want_fence = false,
+                                               .want_shutdown = want_shutdown});
+    ENSURE(reply.has_value());
+    return *reply;
+  }
+  int64_t epoch(int id) const { return image().find_broker(BrokerId{id})->epoch; }
+  // A topic whose partitions have these replicas, also ones that no command would make.
+  void place(const std::string& topic, std::vector<std::vector<int>> replicas) {
+    const Uuid id = uuid();
+    std::vector<machine::Record> records;
+    add(records, TopicRecord{id, topic});
+    for (size_t i = 0; i < replicas.size(); ++i) {
+      Replicas ids;
+      for (const int each : replicas[i]) ids.emplace_back(each);
+      add(records, PartitionRecord{id, PartitionIndex{static_cast<int32_t>(i)},
+                                   new_partition(image(), std::move(ids), now.wall_ms)});
+    }
+    (void)run(Decision<Unit>{.records = std::move(records), .reply = {}, .also = {}});
+  }
+  const PartitionImage& partition(const std::string& topic, int index = 0) const {
+    return *image().find_partition(topic, PartitionIndex{index});
+  }
+  // What the leader asks, who knows everything.
+  AlterPartition isr_change(const std::string& topic, std::vector<int> isr, int index = 0) {
+    const PartitionImage& now_is = partition(topic, index);
+    AlterPartition command{.leader = now_is.leader, .epoch = epoch(now_is.leader.value()), .partitions = {}};
+    auto& item = command.partitions.emplace_back();
+    item = {.topic = image().find_topic(topic)->id,
+            .partition = PartitionIndex{index},
+            .leader_epoch = now_is.leader_epoch,
+            .partition_epoch = now_is.partition_epoch,
+            .isr = {}};
+    for (const int id : isr) item.isr.push_back({BrokerId{id}, epoch(id)});
+    return command;
+  }
+  Status set_isr(const std::string& topic, std::vector<int> isr, int index = 0) {
+    auto reply = (*this)(isr_change(topic, std::move(isr), index));
+    ENSURE(reply.has_value());
+    return reply->partitions.front().outcome;
+  }
   void fence(int id, bool fenced = true) {
     const int64_t epoch = image().find_broker(BrokerId{id})->epoch;
     ENSURE((*this)(SetFenced{BrokerId{id}, epoch, fenced}).has_value());

@@ -120,17 +120,18 @@ class MachineController final : public LocalController {
 
  private:
   DecisionContext context_at(machine::Now now) const {
-    return {.config = config_, .new_uuid = new_uuid_, .now = now, .quorum = quorum_ ? quorum_() : QuorumView{}};
+    return {.config = config_, .new_uuid = new_uuid_, .now = now, .quorum = quorum_};
   }
   // Each command's decision takes what it needs.
   template <class Command, class Reply>
   void submit(Command command, Done<Reply> done) {
     submit_with(
         [this, command = std::move(command)](const ControllerState& state, machine::Now now) {
-          if constexpr (requires { decide(state, command, context_at(now)); }) {
-            return decide(state, command, context_at(now));
-          } else if constexpr (requires { decide(state.image(), command, context_at(now)); }) {
-            return decide(state.image(), command, context_at(now));
+          [[maybe_unused]] const DecisionContext context = context_at(now);
+          if constexpr (requires { decide(state, command, context); }) {
+            return decide(state, command, context);
+          } else if constexpr (requires { decide(state.image(), command, context); }) {
+            return decide(state.image(), command, context);
           } else {
             return decide(state.image(), command);
           }

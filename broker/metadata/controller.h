@@ -52,7 +52,7 @@ struct ControllerOptions {
   ImageStore* images = nullptr;  // published to, first with `recovered`
   BrokerConfigView config;
   std::function<Uuid()> new_uuid;  // random; called by decisions, so that replay never needs it
-  std::function<QuorumView()> quorum;  // as it is now, for permits; called by decisions, must not block. May be empty
+  std::function<QuorumView()> quorum;  // as it is now; called by few decisions, must not block. May be empty
   ImageBuilder recovered;          // the log's records applied
   // The log failed: commands are refused until restart(). See machine::RunnerOptions.
   std::function<void(const Error&)> on_failed;

@@ -141,7 +141,7 @@ Decision<Status> decide(const ControllerState& state, const UnregisterBroker& co
   const int32_t replicas = state.index.counts(id).replicas;
   const auto is_it = [&](const auto& voter) { return voter.id == id; };
   const auto& voters = state.image().voters;
-  const auto& seen = context.quorum.voters;
+  const std::vector<QuorumView::Voter> seen = quorum_of(context).voters;
   if (state.image().find_broker(id) == nullptr) {
     decision.reply = Error{Errc::broker_not_registered, name_of(id)};
   } else if (replicas > 0) {

@@ -72,7 +72,8 @@ Decision<CreatePartitionsReply> decide(const ClusterImage& image, const CreatePa
     int32_t index = static_cast<int32_t>(topic.partitions.size());
     for (Replicas& replicas : *plan) {
       add(decision.records,
-          PartitionRecord{topic.id, PartitionIndex{index++}, new_partition(image, std::move(replicas), context.now.wall_ms)});
+          PartitionRecord{topic.id, PartitionIndex{index++},
+                          new_partition(image, std::move(replicas), context.now.wall_ms)});
     }
   }
   return decision;

@@ -79,7 +79,7 @@ std::optional<StopRefusal> partitions_need(const ControllerState& state, const M
 }
 
 std::optional<StopRefusal> quorum_needs(const ClusterImage& image, BrokerId node, const DecisionContext& context) {
-  const auto& voters = context.quorum.voters;
+  const std::vector<QuorumView::Voter> voters = quorum_of(context).voters;
   if (std::none_of(voters.begin(), voters.end(), [&](const auto& voter) { return voter.id == node; })) return {};
   Timestamp since = kNoTimestamp;
   size_t remaining = 0;

@@ -25,8 +25,11 @@ struct DecisionContext {
   BrokerConfigView config;         // defaults: num.partitions and the like
   std::function<Uuid()> new_uuid;  // for new topics; lands in the records, so replay needs none
   machine::Now now;
-  QuorumView quorum;
+  std::function<QuorumView()> quorum;  // asked by few decisions; empty: there is none
 };
+inline QuorumView quorum_of(const DecisionContext& context) {
+  return context.quorum ? context.quorum() : QuorumView{};
+}
 
 template <class Reply>
 using Decision = machine::Decision<Reply, ControllerState>;

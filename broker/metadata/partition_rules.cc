@@ -74,7 +74,12 @@ bool elect(PartitionImage& state, const PartitionRules& rules, bool in_sync_is_l
   }
   state.leader = first_leader(state.replicas, state.elr.get(), brokers);
   const bool unclean = state.leader == kNoBroker && (rules.unclean_election || options.unclean);
-  if (unclean) state.leader = first_leader(state.replicas, state.replicas, brokers);
+  if (unclean) {  // rather one that has something than one that is only being added
+    const auto is_new = [&](BrokerId id) { return holds(state.adding, id); };
+    const Ids old = filtered(state.replicas, [&](BrokerId id) { return !is_new(id); });
+    state.leader = first_leader(state.replicas, old, brokers);
+    if (state.leader == kNoBroker) state.leader = first_leader(state.replicas, state.adding.get(), brokers);
+  }
   if (state.leader != kNoBroker) state.isr = {state.leader};
   return unclean && state.leader != kNoBroker;
 }

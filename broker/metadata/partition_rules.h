@@ -63,7 +63,7 @@ size_t in_sync_needed(const PartitionRules& rules, size_t replicas);
 // - A reassignment is complete when all that are added are in sync and enough remain in sync without those that go.
 // - The leader stays if it can. Otherwise: of the in-sync replicas the first in their order, rather one without a stop
 //   permit; then the first eligible one (it alone is in sync then); then, if unclean elections are allowed, the first
-//   that is alive; then none.
+//   that is alive, those that are being added last; then none.
 // - Eligible (KIP-966) are those who left the in-sync set since it fell below min.insync.replicas, but for lost ones.
 // - Epochs: the partition's counts every change; the leader's a change of leader, and the removal of a replica, so that
 //   who is removed cannot follow any more.

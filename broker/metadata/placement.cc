@@ -181,8 +181,7 @@ bool begins_with(const std::vector<Replicas>& placed, const std::vector<Partitio
 Result<std::vector<Replicas>> place_partitions(const ClusterImage& image, const std::vector<PartitionImage>& existing,
                                                int32_t count, int32_t replication_factor, uint64_t seed) {
   const Racks racks = racks_of(image);
-  const size_t brokers =
-      std::accumulate(racks.begin(), racks.end(), size_t{0}, [](size_t sum, const Replicas& rack) { return sum + rack.size(); });
+  const size_t brokers = image.placeable_brokers();
   const size_t factor = static_cast<size_t>(replication_factor);
   if (replication_factor <= 0 || factor > brokers) {
     return Error{Errc::invalid_replication_factor, "replication factor " + std::to_string(replication_factor) +

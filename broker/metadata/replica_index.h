@@ -12,9 +12,9 @@
 
 namespace millrace::metadata {
 
-// Where a broker's replicas are and which partitions have no leader, kept beside an image that changes record by record,
-// so that a decision about one broker looks at its topics only. By topic, not by partition: a tenth of the memory, and
-// a topic's partitions are scanned quickly. A value with one owner at a time.
+// Where a broker's replicas are and which partitions have no leader, kept beside an image that changes record by
+// record, so that a decision about one broker looks at its topics only. By topic, not by partition: a tenth of the
+// memory, and a topic's partitions are scanned quickly. A value with one owner at a time.
 class ReplicaIndex {
  public:
   using Partition = std::pair<Uuid, PartitionIndex>;
