@@ -13,7 +13,7 @@ namespace {
 
 const Logger logger("replication");
 
-constexpr size_t kStepBytes = 512 * 1024;  // read in one step: a few milliseconds
+constexpr size_t kStepBytes = size_t{512} * 1024;  // read in one step: a few milliseconds
 constexpr Duration kPauseMax = std::chrono::minutes(1);
 
 std::chrono::milliseconds backoff(const ConfigValues& values) {

@@ -6,7 +6,6 @@ namespace millrace::replication {
 namespace {
 
 using testing::bytes_of;
-using testing::kSelf;
 using testing::make_batch;
 using testing::PartitionManagerTest;
 using testing::Values;
@@ -172,7 +171,7 @@ TEST_F(CompactionTest, a_damaged_log_is_not_tried_again_and_others_are_compacted
   create_compacted("good");
   configure("bad", "min.cleanable.dirty.ratio", "1");
   commit("bad", 2000);
-  machine_.fs.flip_bit("/data/bad-0/00000000000000000000.log", 8 * 5000);
+  machine_.fs.flip_bit("/data/bad-0/00000000000000000000.log", uint64_t{8} * 5000);
   configure("bad", "min.cleanable.dirty.ratio", "0.5");
   commit("good", 2000);
   pass_time(std::chrono::minutes(5));
