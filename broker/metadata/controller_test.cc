@@ -12,8 +12,9 @@ namespace millrace::metadata {
 namespace {
 
 struct StillClock final : Clock {
-  TimePoint now() const override { return TimePoint{}; }
-  Timestamp wall_ms() const override { return 0; }
+  std::chrono::milliseconds passed{0};
+  TimePoint now() const override { return TimePoint{passed}; }
+  Timestamp wall_ms() const override { return passed.count(); }
 };
 
 struct ControllerTest : testing::Test {
@@ -21,6 +22,7 @@ struct ControllerTest : testing::Test {
   MemoryLog log;
   TestCluster words;  // for its configuration and ids
   ImageStore images;
+  QuorumView quorum;
   std::vector<std::string> events;
   std::unique_ptr<LocalController> controller;
 
@@ -30,6 +32,7 @@ struct ControllerTest : testing::Test {
                                          .images = &images,
                                          .config = words.context().config,
                                          .new_uuid = [this] { return words.uuid(); },
+                                         .quorum = [this] { return quorum; },
                                          .recovered = log.replay(),
                                          .on_failed = [this](const Error&) { events.push_back("failed"); }});
   }
@@ -123,6 +126,50 @@ TEST_F(ControllerTest, a_second_start_finds_everything_and_gives_out_new_produce
   EXPECT_EQ(
       seen(),
       Events({"the metadata log belongs to cluster cluster, not other: belongs to another cluster or node", "50"}));
+}
+
+TEST_F(ControllerTest, brokers_start_are_heard_fall_silent_and_stop_with_permits_through_the_log) {
+  quorum = {{{BrokerId{0}, true}, {BrokerId{1}, true}, {BrokerId{2}, true}}};
+  start();
+  controller->initialize("cluster", [](Result<Unit> done) { EXPECT_TRUE(done); });
+  std::map<int, int64_t> epochs;
+  for (int id = 0; id < 3; ++id) {
+    RegisterBroker registration = words.registration(id);
+    registration.fenced = true;
+    controller->register_broker(registration, [&](Result<RegisterBrokerReply> reply) { epochs[id] = reply->epoch; });
+  }
+  const auto beat = [&](int id) {
+    controller->broker_heartbeat({.id = BrokerId{id}, .epoch = epochs[id], .metadata_offset = images.load()->applied},
+                                 [](Result<BrokerHeartbeatReply> reply) { EXPECT_FALSE(reply->is_fenced); });
+  };
+  for (int id = 0; id < 3; ++id) beat(id);
+  EXPECT_EQ(images.load()->alive_brokers(), brokers({0, 1, 2}));
+  const size_t written = log.records.size();
+  beat(1);
+  EXPECT_EQ(log.records.size(), written) << "a heartbeat is not logged";
+
+  const auto ask = [&](int node) {
+    controller->may_stop({BrokerId{node}, "operator", std::chrono::seconds{60}}, [&](Result<MayStopReply> reply) {
+      events.push_back(reply->refusal ? reply->refusal->words : "granted");
+    });
+  };
+  ask(0);
+  ask(1);
+  EXPECT_EQ(seen(), Events({"granted", "the metadata quorum needs 2 of its 3 members and would have 1 without broker "
+                                       "1"}));
+  controller->release_permit({BrokerId{0}, "operator"}, [](Result<Unit> done) { EXPECT_TRUE(done); });
+
+  std::vector<BrokerId> fenced;
+  for (int tick = 0; tick < 25; ++tick) {
+    clock.passed += kTickInterval;
+    beat(1);
+    controller->tick([&](Result<TickReply> reply) {
+      fenced.insert(fenced.end(), reply->fenced.begin(), reply->fenced.end());
+    });
+  }
+  EXPECT_EQ(fenced, brokers({0, 2}));
+  EXPECT_EQ(images.load()->alive_brokers(), brokers({1}));
+  EXPECT_TRUE(log.replay().current().brokers == images.load()->brokers);
 }
 
 TEST_F(ControllerTest, a_stopped_controller_refuses) {
