@@ -50,7 +50,7 @@ class Chaos {
 
   void act() {
     const int at = any();
-    switch (dice_.below(24)) {
+    switch (dice_.below(30)) {
       case 0:
         return world_.up(at) ? world_.crash(at) : world_.restart(at);
       case 1:
@@ -79,6 +79,13 @@ class Chaos {
       case 13:
       case 14:
         return world_.take_snapshot(at);
+      case 15:
+      case 16:  // a crash from which it is back before anybody knows
+        if (world_.up(at)) world_.crash(at);
+        return world_.restart(at);
+      case 17:
+        if (world_.leader() >= 0) world_.isolate(world_.leader());
+        return;
       default:
         return propose();
     }

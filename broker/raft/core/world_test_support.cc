@@ -70,6 +70,7 @@ void World::restart(int at) {
   const Restored restored = starting.disk.restored();
   starting.view = starting.disk;
   load(starting);
+  starting.commit = Index{};
   starting.core = std::make_unique<Core>(starting.options, restored, now_);
 }
 
@@ -95,6 +96,7 @@ void World::crash(int at) {
 void World::lose_disk(int at) {
   const int generation = static_cast<int>(node(at).self.directory.bytes[15]) + 1;
   if (up(at)) crash(at);
+  lost_.insert(node(at).self);
   add_node(member(at, generation), false, {});
 }
 
@@ -203,6 +205,25 @@ void World::check(int at) {
   EXPECT_TRUE(self.installing() || self.log().last() == of.view.last()) << "seed " << seed_;
   EXPECT_LE(self.durable(), of.disk.last()) << "seed " << seed_;
   EXPECT_LE(self.commit(), self.log().last());
+  const bool news = self.commit() > of.commit;
+  node(at).commit = self.commit();
+  if (!news || self.state().role != Role::leader) return;
+  const auto& voters = self.configuration().voters;
+  const Position newest{self.commit(), *self.log().term_at(self.commit())};
+  const auto copies =
+      std::count_if(voters.begin(), voters.end(), [&](const Member& voter) { return holds(voter, newest); });
+  EXPECT_GT(2 * static_cast<size_t>(copies), voters.size())
+      << "committed without a majority on disk, entry " << newest.index.value() << ", seed " << seed_;
+  EXPECT_EQ(newest.term, self.state().term) << "an older entry committed by counting, seed " << seed_;
+}
+
+bool World::holds(const Member& who, Position entry) const {
+  if (lost_.contains(who)) return true;  // it did when it said so
+  const auto found = nodes_.find(who.node.value());
+  if (found == nodes_.end() || found->second.self != who) return false;
+  const Disk& disk = found->second.disk;
+  if (entry.index <= disk.base.index || entry.index <= disk.snapshot.last.index) return true;
+  return entry.index <= disk.last() && disk.at(entry.index).term == entry.term;
 }
 
 void World::start_job(Node& of, DiskWork what) {

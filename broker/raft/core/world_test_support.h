@@ -64,6 +64,7 @@ struct Node {
   std::unique_ptr<Core> core;         // none while the node is down
   std::vector<std::string> payloads;  // applied, in order
   Index applied;
+  Index commit;                // the newest that was checked
   bool election_held = false;  // its election timer does not fire
   bool disk_held = false;      // jobs wait for finish_job()
   milliseconds disk_time{0};
@@ -150,6 +151,7 @@ class World {
   void start_job(Node& node, DiskWork what);
   static void write(Disk& disk, const DiskWork& what, size_t entries_max, const std::string& incoming);
   void check(int at);
+  bool holds(const Member& who, Position entry) const;
   void send(Message message);
 
   const uint64_t seed_;
@@ -163,6 +165,7 @@ class World {
   std::map<RequestId, std::vector<std::string>> proposed_;
   std::map<RequestId, Index> reads_;  // what they have to see
   Index acknowledged_;
+  std::set<Member> lost_;  // whose disk is gone
   std::map<Term, Member> leaders_;
   std::map<Index, Entry> committed_;  // by anybody, ever
 };
