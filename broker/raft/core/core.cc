@@ -174,7 +174,7 @@ void Core::report() {
   const Leader* self = leader();
   out_.next_tick = self != nullptr ? std::min(self->heartbeat_due, self->quorum_check_due) : election_due_;
   if (self != nullptr && self->transfer) out_.next_tick = std::min(out_.next_tick, self->transfer->deadline);
-  for (const auto& [request, deadline] : forwarded_reads_) out_.next_tick = std::min(out_.next_tick, deadline);
+  if (!forwarded_reads_.empty()) out_.next_tick = std::min(out_.next_tick, forwarded_reads_.front().second);
 }
 
 const Progress* Core::progress_of(const Member& member) const {

@@ -183,8 +183,8 @@ class Core {
   RoleState reported_;
   std::deque<Proposal> proposals_;  // appended by this leader and not answered, by index
   size_t proposal_bytes_ = 0;
-  std::map<RequestId, TimePoint> forwarded_reads_;  // asked of the leader, and when that is given up
-  std::vector<ReadWaiting> confirmed_reads_;        // wait for what they have to see to be applied
+  std::deque<std::pair<RequestId, TimePoint>> forwarded_reads_;  // asked of the leader, and when that is given up
+  std::vector<ReadWaiting> confirmed_reads_;                     // wait for what they have to see to be applied
 
   TimePoint now_;
   TimePoint leader_heard_;  // when a leader was last heard of

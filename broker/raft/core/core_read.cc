@@ -17,7 +17,7 @@ void Core::on(Read event) {
   if (forwarded_reads_.size() + confirmed_reads_.size() >= options_.reads_max) {
     return answer(event.request, Outcome::overloaded);
   }
-  forwarded_reads_.emplace(event.request, now_ + options_.election_timeout_min);
+  forwarded_reads_.emplace_back(event.request, now_ + options_.election_timeout_min);
   send(*follower->leader, ReadIndexRequest{event.request});
 }
 
@@ -27,7 +27,10 @@ void Core::on_read_request(const Member& from, RequestId request) {
 }
 
 void Core::on_read_reply(const ReadIndexReply& reply) {
-  if (forwarded_reads_.erase(reply.request) == 0) return;
+  const auto asked = std::find_if(forwarded_reads_.begin(), forwarded_reads_.end(),
+                                  [&](const auto& read) { return read.first == reply.request; });
+  if (asked == forwarded_reads_.end()) return;
+  forwarded_reads_.erase(asked);  // nearly always the first
   confirmed_reads_.push_back({reply.request, reply.index});
   answer_reads();
 }
@@ -99,11 +102,9 @@ void Core::answer_reads() {
 
 // The leader is gone, or has not answered in time.
 void Core::give_up_reads(bool all) {
-  std::erase_if(forwarded_reads_, [&](const auto& read) {
-    if (!all && now_ < read.second) return false;
-    answer(read.first, Outcome::not_leader);
-    return true;
-  });
+  for (; !forwarded_reads_.empty() && (all || now_ >= forwarded_reads_.front().second); forwarded_reads_.pop_front()) {
+    answer(forwarded_reads_.front().first, Outcome::not_leader);
+  }
 }
 
 void Core::lose_reads() {

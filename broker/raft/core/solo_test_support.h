@@ -6,7 +6,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "broker/raft/core/world_test_support.h"
 
@@ -28,7 +31,6 @@ class Solo {
     disk_.hard.term = Term{terms.back()};
     restart();
   }
-
   const Core* operator->() const { return core_.get(); }
   void restart() { core_ = std::make_unique<Core>(options_, disk_.restored(), now_); }
 
@@ -72,7 +74,6 @@ class Solo {
   void release_apply() {
     if (to_apply_) feed(Applied{*std::exchange(to_apply_, std::nullopt)});
   }
-
   void tick() { feed(Tick{}); }
   void pass(milliseconds time) {
     for (; time > milliseconds(0); time -= milliseconds(1)) {
@@ -81,22 +82,25 @@ class Solo {
     }
   }
   void pass_until_pre_candidate() {
-    while (core_->state().role != Role::pre_candidate) pass(milliseconds(1));
+    for (int waited = 0; core_->state().role != Role::pre_candidate; ++waited) {
+      ASSERT_LT(waited, 5000) << "it does not stand for election";
+      pass(milliseconds(1));
+    }
   }
-  // Everybody votes for it; what it sent on the way is forgotten, what it writes is not.
+  // Others vote for it until it leads.
   void become_leader() {
     pass_until_pre_candidate();
     for (int node = 1; core_->state().role != Role::leader; ++node) {
+      ASSERT_LT(node, 10) << "it does not win";
       vote_reply(node, true);
       if (core_->state().role == Role::candidate) vote_reply(node, false);
     }
   }
-
   Solo& receive_as(const Member& to, int from, int term, MessageBody body) {
     return feed(Received{{member(from), to, Term{term}, std::move(body)}});
   }
   Solo& receive(int from, Term term, MessageBody body) {
-    return feed(Received{{member(from), member(0), term, std::move(body)}});
+    return receive_as(member(0), from, static_cast<int>(term.value()), std::move(body));
   }
   struct At {
     int index;
@@ -138,7 +142,6 @@ class Solo {
     feed(Propose{request, {Bytes::copy_of(std::string_view(payloads))...}});
     return request;
   }
-
   const std::vector<Message>& messages() const { return messages_; }
   const std::vector<RoleState>& states() const { return states_; }
   const std::vector<LogWrite>& writes() const { return writes_; }
@@ -188,10 +191,8 @@ class Solo {
   std::vector<HardStateWrite> hard_;
   std::map<RequestId, Answer> answers_;
   std::optional<Index> to_apply_;
-  WriteSequence newest_write_;
-  WriteSequence durable_write_;
-  bool disk_held_ = false;
-  bool apply_held_ = false;
+  WriteSequence newest_write_, durable_write_;
+  bool disk_held_ = false, apply_held_ = false;
   uint64_t requests_ = 0;
 };
 
