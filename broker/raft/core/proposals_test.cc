@@ -83,7 +83,7 @@ TEST(Memory, entries_that_have_left_it_are_read_by_the_driver) {
 }
 
 TEST(Memory, what_was_read_for_an_older_term_is_not_sent) {
-  Solo solo({1, 1, 1, 1}, 3);
+  Solo solo({1, 1, 1, 1}, 3, [](Options& options) { options.cache_bytes_max = 0; });
   solo.become_leader();
   solo.reject(1, 4, {2, 1}, 1);
   solo.append_reply(1, 2, 2);
@@ -95,6 +95,7 @@ TEST(Memory, what_was_read_for_an_older_term_is_not_sent) {
   solo.reject(1, 4, {2, 1}, 1);
   solo.append_reply(1, 2, 2);
   solo.clear();
+  ASSERT_EQ(solo.reads().size(), 2u) << "the new term's read of the same place is under way";
   const Entry stale{Term{1}, EntryKind::payload, {}};
   solo.feed(EntriesRead{old.reader, old.term, old.first, {stale, stale}});
   EXPECT_TRUE(solo.sent_appends(1).empty());

@@ -89,7 +89,9 @@ TEST_F(Receiver, takes_no_damaged_piece) {
 }
 
 TEST_F(Receiver, answers_an_older_leader_with_the_newer_term) {
+  solo.clear();
   solo.receive(2, Term{3}, chunk(meta_at(9, 3), 0, "abc", true));
+  ASSERT_TRUE(reply());
   EXPECT_FALSE(reply()->installed);
   EXPECT_EQ(solo.messages().back().term, Term{5});
   EXPECT_TRUE(solo.snapshot_writes().empty());
@@ -131,6 +133,36 @@ TEST_F(Receiver, neither_stands_nor_votes_nor_appends_while_its_log_is_half_repl
   EXPECT_FALSE(solo.vote(2, 7, {99, 6})->granted);
   solo.feed(SnapshotInstalled{{Index{9}, Term{4}}});
   EXPECT_TRUE(solo.vote(2, 8, {99, 6})->granted);
+}
+
+TEST_F(Receiver, hands_out_no_entries_while_the_machine_is_being_replaced) {
+  solo.hold_apply();
+  solo.append(1, 5, {1, 1}, {}, 1);
+  solo.append(1, 5, {3, 1}, {}, 3);
+  until_installing();
+  solo.release_apply();
+  EXPECT_FALSE(solo.has_entries_to_apply());
+}
+
+TEST(Snapshot, of_a_start_replaces_a_log_that_has_another_entry_at_its_end) {
+  Restored restored{.hard = {Term{4}, {}}, .snapshot = meta_at(2, 4)};
+  restored.begin();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(restored.replay({Term{1}, EntryKind::payload, {}}));
+  EXPECT_TRUE(restored.log_is_stale());
+  const Core core({.self = member(0)}, restored, TimePoint{});
+  EXPECT_EQ(core.log().last_position(), (Position{Index{2}, Term{4}}));
+}
+
+TEST(Snapshot, does_not_silence_the_leaders_heartbeats) {
+  Solo solo({1}, 3, [](Options& options) { options.trailing_entries = 0; });
+  solo.become_leader();
+  solo.append_reply(1, 2, 2);
+  solo.feed(SnapshotTaken{solo->describe(Index{2})});
+  solo.reject(2, 1, {0, 0}, 0);
+  ASSERT_EQ(solo->progress_of(member(2))->mode, Progress::Mode::snapshot);
+  solo.clear();
+  solo.pass(milliseconds(50));
+  EXPECT_EQ(solo.sent_appends(2).size(), 1u);
 }
 
 TEST(Snapshot, holds_the_configuration_in_force_where_it_ends) {

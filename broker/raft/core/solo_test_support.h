@@ -148,6 +148,7 @@ class Solo {
   const std::vector<LogRead>& reads() const { return reads_; }
   const std::vector<SnapshotWrite>& snapshot_writes() const { return snapshot_writes_; }
   const std::vector<SnapshotInstall>& installs() const { return installs_; }
+  bool has_entries_to_apply() const { return to_apply_.has_value(); }
   const HardState& hard_on_disk() const { return disk_.hard; }
   void clear() { messages_.clear(); }
   template <class Body>
