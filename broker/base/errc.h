@@ -46,6 +46,7 @@ namespace millrace {
   X(not_controller, "not controller")                                \
   X(broker_not_registered, "broker is not registered")               \
   X(not_enough_replicas, "fewer in-sync replicas than required")     \
+  X(not_enough_replicas_after_append, "too few in-sync replicas are left to acknowledge it") \
   X(fenced_leader_epoch, "fenced leader epoch")                      \
   X(unknown_leader_epoch, "unknown leader epoch")                    \
   X(duplicate_sequence, "duplicate sequence number")                 \

@@ -4,18 +4,16 @@
 
 namespace millrace::replication {
 
-// What decides how far a leader lets consumers read.
-struct LeaderProgress {
+// How far one replica has a partition's log.
+struct ReplicaProgress {
   Offset log_end;
   Offset flushed;
-  // flush.messages=1: a record counts only once it survives a power loss, so that nobody reads what may vanish.
-  bool flush_every_record = false;
 };
 
-// The offset up to which every in-sync replica has the log. The leader is the only one of a partition that has a single
-// replica.
-constexpr Offset leader_high_watermark(const LeaderProgress& leader) {
-  return leader.flush_every_record ? leader.flushed : leader.log_end;
+// What of it counts. flush.messages=1: a record counts only once it survives a power loss, so that nobody reads what
+// may vanish.
+constexpr Offset counted(const ReplicaProgress& replica, bool flush_every_record) {
+  return flush_every_record ? replica.flushed : replica.log_end;
 }
 
 }  // namespace millrace::replication

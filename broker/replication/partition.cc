@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "broker/base/logger.h"
-#include "broker/replication/high_watermark.h"
 
 namespace millrace::replication {
 
@@ -23,18 +22,33 @@ Partition::Partition(PartitionOptions options, std::unique_ptr<storage::Log> ope
       topic_id_(options.topic_id),
       self_(options.self),
       is_internal_(metadata::is_internal_topic(id_.topic)),
+      lost_epoch_(options.lost_epoch),
       listener_(options.listener),
+      isr_watch_(options.isr_watch),
+      tail_budget_(options.tail_budget),
       flusher_(*options.flusher),
       clock_(*options.clock),
       log_(std::move(opened)),
-      config_(options.config) {}
+      config_(options.config) {
+  if (log_ == nullptr) return;  // it is closed already
+  // What was known may lie beyond what survived.
+  high_watermark_ = std::min(std::max(options.high_watermark, log_->log_start()), log_->log_end());
+}
 
 Partition::~Partition() = default;
 
+bool Partition::leads() const {
+  return state_.leader == self_ && (state_.leader_epoch > lost_epoch_ || state_.replicas.size() <= 1);
+}
+
+size_t Partition::in_sync_needed() const { return static_cast<size_t>(std::max(config_.min_insync_replicas, 1)); }
+
+bool Partition::flushes_every_record() const { return config_.log.flush_messages == 1; }
+
 Status Partition::check_appendable(Acks acks) const {
   if (log_ == nullptr) return Errc::unknown_topic_or_partition;
-  if (state_.leader != self_) return Errc::not_leader;
-  if (acks == Acks::all && state_.isr.size() < static_cast<size_t>(std::max(config_.min_insync_replicas, 1))) {
+  if (!leads()) return Errc::not_leader;
+  if (acks == Acks::all && state_.isr.size() < in_sync_needed()) {
     return Error{Errc::not_enough_replicas,
                  "in sync: " + std::to_string(state_.isr.size()) +
                      ", min.insync.replicas: " + std::to_string(config_.min_insync_replicas)};
@@ -52,26 +66,31 @@ Result<Appended> Partition::append(Bytes batch, Acks acks) {
   }
   TRY_ASSIGN(storage::CheckedBatch checked, storage::check_client_batch(std::move(batch), config, clock_.wall_ms()));
   Appended appended;
-  FlushRequest flush;
+  Aftermath after;
   {
     MutexLock lock(mutex_);
     TRY(check_appendable(acks));
+    // Followers get the producer's own bytes; nobody else sees them before the log has written its fields.
+    Bytes for_followers = leader_ != nullptr ? checked.bytes : Bytes();
     TRY_ASSIGN(appended.info, log_->append_as_leader(std::move(checked), state_.leader_epoch));
     appended.log_start = log_->log_start();
     appended.epoch = state_.leader_epoch;
     appended.acks = acks;
     if (!appended.info.duplicate) {
-      appended_bytes_ += size;
-      if (marks_.size() >= kMarksMax) marks_.pop_back();
-      marks_.push_back({log_->log_end(), appended_bytes_});
-      advance_high_watermark();
+      note_append(size);
+      if (leader_ != nullptr) {
+        leader_->appended({appended.info.first_offset, log_->log_end(), std::move(for_followers)}, clock_.now());
+        push_feeds(after);
+        check_in_sync_set(after);
+      }
+      advance_high_watermark(after);
       changed();
     }
     appended.acknowledged = (!appended.info.flush_before_ack || log_->flushed_offset() > appended.info.last_offset) &&
                             (acks != Acks::all || high_watermark_ > appended.info.last_offset);
-    flush = flush_request(appended.info.flush_before_ack && !appended.acknowledged);
+    plan_flush(after, appended.info.flush_before_ack && !appended.acknowledged);
   }
-  ask_flusher(flush);
+  finish(after);
   if (!appended.info.duplicate) notify();
   return appended;
 }
@@ -81,53 +100,89 @@ Result<bool> Partition::is_acknowledged(const Appended& appended) const {
   MutexLock lock(mutex_);
   if (log_ == nullptr) return Errc::unknown_topic_or_partition;
   // Another leader may have been elected meanwhile without this record, so its fate is unknown to us.
-  if (state_.leader != self_ || state_.leader_epoch != appended.epoch) return Errc::not_leader;
+  if (!leads() || state_.leader_epoch != appended.epoch) return Errc::not_leader;
   if (log_->is_offline()) return Errc::storage_offline;
   if (appended.info.flush_before_ack && log_->flushed_offset() <= appended.info.last_offset) return false;
-  return appended.acks != Acks::all || high_watermark_ > appended.info.last_offset;
+  if (appended.acks != Acks::all || high_watermark_ > appended.info.last_offset) return true;
+  if (state_.isr.size() >= in_sync_needed()) return false;
+  return Error{Errc::not_enough_replicas_after_append, "in sync: " + std::to_string(state_.isr.size())};
+}
+
+void Partition::note_append(size_t bytes) {
+  appended_bytes_ += bytes;
+  if (marks_.size() - first_mark_ >= kMarksMax) marks_.pop_back();
+  marks_.push_back({log_->log_end(), appended_bytes_});
 }
 
 void Partition::set_state(const metadata::PartitionImage& state) {
-  FlushRequest flush;
+  Aftermath after;
   {
     MutexLock lock(mutex_);
     if (log_ == nullptr) return;
     if (state == state_) return;
-    const bool starts_leading =
-        state.leader == self_ && (state_.leader != self_ || state.leader_epoch > state_.leader_epoch);
-    state_ = state;
-    if (starts_leading) {
-      // A restart without an election goes on in its epoch.
-      const Status recorded = state.leader_epoch > log_->latest_epoch()
-                                  ? log_->assign_epoch_start(state.leader_epoch, log_->log_end())
-                                  : ok();
-      if (!recorded) {
-        logger.error("leader epoch not recorded",
-                     {{"topic", id_.topic}, {"partition", id_.partition}, {"error", recorded.error().to_string()}});
+    const bool led = leads();
+    const LeaderEpoch epoch = std::exchange(state_, state).leader_epoch;
+    if (!leads()) {
+      if (led) end_leading(after);
+    } else if (!led || state.leader_epoch > epoch) {
+      if (led) end_leading(after);
+      begin_leading(after);
+    } else {
+      if (leader_ != nullptr) push_feeds(after);  // one that has ended has to be noticed
+      if (leader_ == nullptr && (state.replicas.size() > 1 || state.isr.size() > 1)) {
+        leader_ = std::make_unique<LeaderState>(state_, self_, tail_budget_, log_->log_end(), clock_.now());
+      } else if (leader_ != nullptr) {
+        leader_->set_image(state_, log_->log_end(), clock_.now());
       }
-      high_watermark_ = std::max(high_watermark_, log_->log_start());
-      advance_high_watermark();
-      flush = flush_request(high_watermark_ < log_->log_end());
+      advance_high_watermark(after);
+      check_in_sync_set(after);
     }
     state_changed();
   }
-  ask_flusher(flush);
+  finish(after);
   notify();
 }
 
+void Partition::begin_leading(Aftermath& after) {
+  // A restart without an election goes on in its epoch.
+  const Status recorded = state_.leader_epoch > log_->latest_epoch()
+                              ? log_->assign_epoch_start(state_.leader_epoch, log_->log_end())
+                              : ok();
+  if (!recorded) {
+    logger.error("leader epoch not recorded",
+                 {{"topic", id_.topic}, {"partition", id_.partition}, {"error", recorded.error().to_string()}});
+  }
+  if (state_.replicas.size() > 1 || state_.isr.size() > 1) {
+    leader_ = std::make_unique<LeaderState>(state_, self_, tail_budget_, log_->log_end(), clock_.now());
+  }
+  high_watermark_ = std::max(high_watermark_, log_->log_start());
+  advance_high_watermark(after);
+  check_in_sync_set(after);
+  plan_flush(after, high_watermark_ < log_->log_end() && (leader_ == nullptr || flushes_every_record()));
+}
+
+void Partition::end_leading(Aftermath& after) {
+  if (leader_ == nullptr) return;
+  for (LeaderState::Follower& follower : leader_->followers()) {
+    if (follower.feed != nullptr) follower.feed->ended = true;
+  }
+  push_feeds(after);
+  leader_.reset();
+}
+
 void Partition::set_config(const PartitionConfig& config) {
-  FlushRequest flush;
+  Aftermath after;
   {
     MutexLock lock(mutex_);
     if (log_ == nullptr) return;
     config_ = config;
     log_->set_config(config.log);
-    advance_high_watermark();
+    advance_high_watermark(after);
     // A limit set just now also covers what was appended before it.
-    flush = flush_request(config.log.flush_messages != INT64_MAX && log_->flushed_offset() < log_->log_end());
+    plan_flush(after, config.log.flush_messages != INT64_MAX && log_->flushed_offset() < log_->log_end());
     changed();
   }
-  ask_flusher(flush);
+  finish(after);
   notify();
 }
 
@@ -138,7 +193,7 @@ storage::FlushPlan Partition::begin_flush() {
 }
 
 void Partition::end_flush(const storage::FlushPlan& plan, const Status& outcome) {
-  FlushRequest flush;
+  Aftermath after;
   {
     MutexLock lock(mutex_);
     if (log_ == nullptr) return;
@@ -148,26 +203,30 @@ void Partition::end_flush(const storage::FlushPlan& plan, const Status& outcome)
       logger.error("flush failed; the partition is offline: check the disk, then restart the broker",
                    {{"topic", id_.topic}, {"partition", id_.partition}, {"error", outcome.error().to_string()}});
     }
-    advance_high_watermark();
+    advance_high_watermark(after);
     changed();
-    flush = flush_request(false);
+    if (flushes_every_record() || !outcome) push_slot(after);
+    plan_flush(after, false);
   }
-  ask_flusher(flush);
+  finish(after);
   notify();
 }
 
 // flush.ms: one request at a time is enough, for the flush covers what is appended until it begins.
-Partition::FlushRequest Partition::flush_request(bool now) {
-  FlushRequest request{.now = now, .by = std::nullopt};
-  if (now || flush_asked_) return request;
-  request.by = log_->flush_due();
-  flush_asked_ = request.by.has_value();
-  return request;
+void Partition::plan_flush(Aftermath& after, bool now) {
+  after.flush_now = now;
+  if (now || flush_asked_) return;
+  after.flush_by = log_->flush_due();
+  flush_asked_ = after.flush_by.has_value();
 }
 
-void Partition::ask_flusher(const FlushRequest& request) {
-  if (request.now) flusher_.flush_soon(shared_from_this());
-  if (request.by) flusher_.flush_by(shared_from_this(), *request.by);
+void Partition::finish(const Aftermath& after) {
+  for (const auto& queue : after.feeds) queue->wake();
+  if (after.slot != nullptr) after.slot->wake();
+  if (after.flush_now) flusher_.flush_soon(shared_from_this());
+  if (after.flush_by) flusher_.flush_by(shared_from_this(), *after.flush_by);
+  if (after.watch) isr_watch_->watch(shared_from_this());
+  if (after.look_soon) isr_watch_->look_soon(shared_from_this());
 }
 
 Result<storage::Log::RetentionWork> Partition::enforce_retention() {
@@ -196,38 +255,56 @@ int64_t Partition::file_delete_delay_ms() const {
 
 Status Partition::close_cleanly() {
   Status status = ok();
+  Aftermath after;
   {
     MutexLock lock(mutex_);
     if (log_ == nullptr) return ok();
+    end_leading(after);
+    push_slot(after);
     // After a failed flush the disk's content is unknown: the next start has to verify it.
     status = log_->is_offline() ? Status(Errc::storage_offline) : log_->close_cleanly();
     log_.reset();
     state_changed();
   }
+  finish(after);
   notify();
   return status;
 }
 
 void Partition::abandon() {
+  Aftermath after;
   {
     MutexLock lock(mutex_);
+    end_leading(after);
+    push_slot(after);
     log_.reset();
     state_changed();
   }
+  finish(after);
   notify();
 }
 
-void Partition::advance_high_watermark() {
-  if (state_.leader != self_) return;
-  const Offset reached = leader_high_watermark({.log_end = log_->log_end(),
-                                                .flushed = log_->flushed_offset(),
-                                                .flush_every_record = config_.log.flush_messages == 1});
-  if (reached <= high_watermark_) return;
-  high_watermark_ = reached;
+void Partition::advance_high_watermark(Aftermath& after) {
+  if (!leads()) return;
+  const ReplicaProgress own{log_->log_end(), log_->flushed_offset()};
+  if (leader_ == nullptr) return raise_high_watermark(counted(own, flushes_every_record()));
+  const Offset before = high_watermark_;
+  raise_high_watermark(leader_->high_watermark(own, flushes_every_record(), config_.min_insync_replicas));
+  if (high_watermark_ != before) push_feeds(after);
+}
+
+void Partition::raise_high_watermark(Offset to) {
+  if (to <= high_watermark_) return;
+  high_watermark_ = to;
   uint64_t readable = readable_bytes_.load(std::memory_order_relaxed);
-  while (!marks_.empty() && marks_.front().end <= high_watermark_) {
-    readable = marks_.front().bytes;
-    marks_.pop_front();
+  while (first_mark_ < marks_.size() && marks_[first_mark_].end <= high_watermark_) {
+    readable = marks_[first_mark_++].bytes;
+  }
+  if (first_mark_ == marks_.size()) {
+    marks_.clear();
+    first_mark_ = 0;
+  } else if (first_mark_ >= kMarksMax) {
+    marks_.erase(marks_.begin(), marks_.begin() + static_cast<std::ptrdiff_t>(std::exchange(first_mark_, 0)));
   }
   readable_bytes_.store(readable, std::memory_order_release);
 }

@@ -1,11 +1,8 @@
 #pragma once
 
 #include <atomic>
-#include <compare>
-#include <deque>
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "broker/base/mutex.h"
@@ -13,80 +10,15 @@
 #include "broker/base/strong_id.h"
 #include "broker/base/uuid.h"
 #include "broker/metadata/cluster_image.h"
-#include "broker/storage/flusher.h"
-#include "broker/storage/log.h"
+#include "broker/replication/follower_slot.h"
+#include "broker/replication/leader_state.h"
+#include "broker/replication/partition_types.h"
 
 namespace millrace::replication {
 
-struct TopicPartition {
-  std::string topic;
-  PartitionIndex partition;
-  friend auto operator<=>(const TopicPartition&, const TopicPartition&) = default;
-};
-
-class Partition;
-
-// Told, without the partition's mutex held, on the thread that caused it. Implementations wake what waits for the
-// partition; cheap when nothing does. A partition may already have moved on when it is told.
-class PartitionListener {
- public:
-  virtual ~PartitionListener() = default;
-  // The log end, the high watermark or the flushed offset moved, or leadership or the log's health changed.
-  virtual void on_progress(const Partition& partition) = 0;
-};
-
-enum class Acks : int8_t { none = 0, leader = 1, all = -1 };
-enum class Isolation : int8_t { read_uncommitted = 0, read_committed = 1 };
-
-struct PartitionOffsets {
-  Offset log_start;
-  Offset high_watermark;
-  Offset last_stable;
-  Offset log_end;
-  Offset flushed;
-  Offset cleaned_to;  // compacted below it
-};
-
-// An append, and what its acknowledgement waits for.
-struct Appended {
-  storage::AppendInfo info;
-  Offset log_start;
-  LeaderEpoch epoch;
-  Acks acks = Acks::all;
-  bool acknowledged = false;  // already: nothing to wait for
-};
-
-// Counters by which a parked fetch decides, without a lock, whether it is worth running again.
-struct PartitionVersion {
-  uint64_t changes = 0;         // while it is the same, reading again gives the same
-  uint64_t states = 0;          // leadership, the log start or the log's health changed, or the partition went away
-  uint64_t readable_bytes = 0;  // its growth is how many bytes came below the high watermark
-};
-
-struct FetchResult {
-  PartitionOffsets offsets;
-  storage::ReadInfo read;
-  PartitionVersion version;  // at this read
-};
-
-// What a partition's configuration means to its replica here.
-struct PartitionConfig {
-  storage::LogConfig log;
-  int32_t min_insync_replicas = 1;
-};
-
-struct PartitionOptions {
-  TopicPartition id;
-  Uuid topic_id;
-  BrokerId self;
-  PartitionConfig config;
-  PartitionListener* listener = nullptr;  // may be null; outlives the partition
-  storage::Flusher* flusher = nullptr;    // outlives the partition
-  Clock* clock = nullptr;
-};
-
-// One replica of a partition on this broker: its log and, as leader, the high watermark. Thread-safe; one mutex, held
-// for memory work and page-cache reads and writes, never for a flush or the check of a batch. Owned by PartitionManager
+// One replica of a partition on this broker: its log, the high watermark and, as leader, what the other replicas have.
+// Thread-safe; one mutex, held for memory work and page-cache reads and writes, never for a flush or the check of a
+// batch, except that truncation flushes under it. Owned by PartitionManager
 // through shared_ptr, so that a request may outlive deletion. Never takes another lock while it holds its own, except
 // inside io.
 //
@@ -106,20 +38,23 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   // when acks is all and the in-sync set is smaller than min.insync.replicas; then nothing was written.
   Result<Appended> append(Bytes batch, Acks acks);
   // False while the acknowledgement of what append() returned must wait: acks=all for the high watermark,
-  // flush.messages for the flush. An error when it will never come: leadership moved on, or the flush failed.
+  // flush.messages for the flush. An error when it will never come: leadership moved on, or the flush failed; and
+  // not_enough_replicas_after_append when the in-sync set has become too small meanwhile.
   Result<bool> is_acknowledged(const Appended& appended) const;
 
   // Reads up to the high watermark (or the last stable offset). offset_out_of_range outside [log start, log end]; empty
-  // between the high watermark and the log end. More than `copied_bytes_max` is never held in memory.
+  // between the high watermark and the log end. More than `copied_bytes_max` is never held in memory. not_leader for a
+  // follower, unless any replica may answer.
   Result<FetchResult> fetch(Offset from, size_t bytes_max, bool at_least_one, Isolation isolation, LeaderEpoch expected,
-                            size_t copied_bytes_max = SIZE_MAX);
+                            size_t copied_bytes_max = SIZE_MAX, ReadFrom whom = ReadFrom::leader);
   PartitionVersion version() const;  // takes no lock
 
   Result<PartitionOffsets> offsets(LeaderEpoch expected = kNoLeaderEpoch) const;
   Result<std::optional<storage::TimestampOffset>> find_by_timestamp(Timestamp time, Isolation isolation,
                                                                     LeaderEpoch expected);
   Result<std::optional<storage::TimestampOffset>> find_max_timestamp(Isolation isolation, LeaderEpoch expected);
-  Result<storage::EpochEndOffset> end_offset_for_epoch(LeaderEpoch epoch, LeaderEpoch expected) const;
+  Result<storage::EpochEndOffset> end_offset_for_epoch(LeaderEpoch epoch, LeaderEpoch expected,
+                                                       ReadFrom whom = ReadFrom::leader) const;
   LeaderEpoch epoch_at(Offset at) const;  // that holds `at`, for answers that name an offset; kNoLeaderEpoch: unknown
   LeaderEpoch leader_epoch() const;
   BrokerId leader() const;
@@ -128,10 +63,44 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   int32_t batch_bytes_max() const;  // max.message.bytes
 
   Result<PartitionOffsets> offsets_of_log() const;  // whoever leads
+  bool is_replicated() const;                       // other brokers have replicas, too
+  bool is_under_replicated() const;                 // it leads, and replicas are missing from the in-sync set
 
   // From the cluster image, by PartitionManager.
   void set_state(const metadata::PartitionImage& state);
   void set_config(const PartitionConfig& config);
+
+  // As leader, by the link to a follower (partition_leader.cc). A feed begins where the follower stands, if its log is
+  // a beginning of ours; it ends by end_feed(), or by itself when it says so. take() hands out what comes next, from
+  // memory or, unless `memory_only`, from the log; would_block: it is not in memory. not_leader once it has ended.
+  // Without `at_least_one` a first batch beyond bytes_max stays.
+  FeedStart begin_feed(const std::shared_ptr<Feed>& feed, const Subscribe::Entry& entry, int64_t broker_epoch);
+  Result<FeedData> take(Feed& feed, size_t bytes_max, bool at_least_one, bool memory_only);
+  void feed_took(Feed& feed, Offset end);
+  Status acknowledge(Feed& feed, const Ack::Entry& ack);  // malformed: it names what was not sent
+  void end_feed(Feed& feed, TimePoint heard, bool leave);
+
+  // As leader, by IsrKeeper: what to propose, and what became of it.
+  IsrLook look_at_isr(int64_t own_broker_epoch, Duration lag_max, const IsEligible& is_eligible);
+  void isr_answered(const IsrChange& change, IsrOutcome outcome);
+  bool keep_watching();  // false: nothing to watch any more; it will ask again
+
+  // As follower, by the link to the leader (partition_follower.cc). fenced_leader_epoch: the image has moved on from
+  // the leader epoch that is meant.
+  Status follow(const std::shared_ptr<FollowerSlot>& slot);
+  void unfollow(const FollowerSlot& slot);
+  Result<Subscribe::Entry> position(LeaderEpoch epoch) const;
+  // Files to remove after file.delete.delay.ms are added to `removed`.
+  Result<Ack::Entry> append_from_leader(LeaderEpoch epoch, const Data::Entry& data, std::vector<std::string>& removed);
+  Result<Ack::Entry> learn(const Progress::Entry& progress, std::vector<std::string>& removed);
+  Result<Ack::Entry> progress(LeaderEpoch epoch) const;
+  // True when recovery points and cleaner offsets have to be written before anything is appended. policy_violation,
+  // and nothing happens, when it would go below the high watermark: what is committed is never dropped.
+  Result<bool> follow_answer(LeaderEpoch epoch, const Answer::Entry& answer);
+  // What was found damaged while this broker followed, until it is dropped. Dropping needs this broker to be outside
+  // of the in-sync set, so that no election rests on it: conflict before that.
+  std::optional<Offset> damage() const;
+  Result<bool> drop_damage(LeaderEpoch epoch);
 
   // storage::Flushable, on a flusher's thread.
   storage::FlushPlan begin_flush() override;
@@ -152,27 +121,53 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   void abandon();
 
  private:
+  // What is left to do once the mutex is released.
+  struct Aftermath {
+    bool flush_now = false;
+    std::optional<TimePoint> flush_by{};
+    std::vector<std::shared_ptr<WakeQueue<Feed>>> feeds{};  // to wake
+    std::shared_ptr<WakeQueue<FollowerSlot>> slot{};        // likewise
+    bool watch = false;
+    bool look_soon = false;
+  };
+
+  bool leads() const REQUIRES(mutex_);
   Status check_appendable(Acks acks) const REQUIRES(mutex_);
-  Status check_readable(LeaderEpoch expected) const REQUIRES(mutex_);
+  Status check_readable(LeaderEpoch expected, ReadFrom whom) const REQUIRES(mutex_);
+  Status check_following(LeaderEpoch epoch) const REQUIRES(mutex_);
+  size_t in_sync_needed() const REQUIRES(mutex_);
+  bool flushes_every_record() const REQUIRES(mutex_);
   PartitionOffsets offsets_locked() const REQUIRES(mutex_);
   Offset read_limit(Isolation isolation) const REQUIRES(mutex_);
-  void advance_high_watermark() REQUIRES(mutex_);
+  void note_append(size_t bytes) REQUIRES(mutex_);
+  void advance_high_watermark(Aftermath& after) REQUIRES(mutex_);
+  void raise_high_watermark(Offset to) REQUIRES(mutex_);
+  void begin_leading(Aftermath& after) REQUIRES(mutex_);
+  void end_leading(Aftermath& after) REQUIRES(mutex_);
+  void push_feeds(Aftermath& after) REQUIRES(mutex_);
+  void push_slot(Aftermath& after) REQUIRES(mutex_);
+  void check_in_sync_set(Aftermath& after) REQUIRES(mutex_);
+  bool needs_isr_change() const REQUIRES(mutex_);
+  Status learn_locked(Offset high_watermark, Offset log_start, std::vector<std::string>& removed) REQUIRES(mutex_);
+  Ack::Entry own_progress() const REQUIRES(mutex_);
+  Status cut_log(Offset to, bool& needs_checkpoints) REQUIRES(mutex_);
+  void note_damage(Offset from, Aftermath& after) REQUIRES(mutex_);
+  Result<FetchResult> fetch_locked(Offset from, size_t bytes_max, bool at_least_one, Isolation isolation,
+                                   LeaderEpoch expected, size_t copied_bytes_max, ReadFrom whom) REQUIRES(mutex_);
   void changed() REQUIRES(mutex_);
   void state_changed() REQUIRES(mutex_);
   void notify() const EXCLUDES(mutex_);
-  // What the flusher is to be asked for once the mutex is released.
-  struct FlushRequest {
-    bool now = false;
-    std::optional<TimePoint> by;
-  };
-  FlushRequest flush_request(bool now) REQUIRES(mutex_);
-  void ask_flusher(const FlushRequest& request) EXCLUDES(mutex_);
+  void plan_flush(Aftermath& after, bool now) REQUIRES(mutex_);
+  void finish(const Aftermath& after) EXCLUDES(mutex_);
 
   const TopicPartition id_;
   const Uuid topic_id_;
   const BrokerId self_;
   const bool is_internal_;
+  const LeaderEpoch lost_epoch_;
   PartitionListener* const listener_;
+  IsrWatch* const isr_watch_;
+  TailBudget* const tail_budget_;
   storage::Flusher& flusher_;
   Clock& clock_;
 
@@ -180,6 +175,9 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   std::unique_ptr<storage::Log> log_ GUARDED_BY(mutex_);  // null once closed or abandoned
   PartitionConfig config_ GUARDED_BY(mutex_);
   metadata::PartitionImage state_ GUARDED_BY(mutex_);
+  std::unique_ptr<LeaderState> leader_ GUARDED_BY(mutex_);  // while it leads replicas elsewhere
+  std::shared_ptr<FollowerSlot> slot_ GUARDED_BY(mutex_);   // while a link follows its leader
+  std::optional<Offset> damaged_at_ GUARDED_BY(mutex_);     // a batch that cannot be read
   Offset high_watermark_ GUARDED_BY(mutex_){0};
   bool flush_asked_ GUARDED_BY(mutex_) = false;  // of the flusher, by flush.ms, and not begun
 
@@ -188,7 +186,8 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
     Offset end;
     uint64_t bytes = 0;
   };
-  std::deque<Mark> marks_ GUARDED_BY(mutex_);
+  std::vector<Mark> marks_ GUARDED_BY(mutex_);
+  size_t first_mark_ GUARDED_BY(mutex_) = 0;  // those before it are passed
   uint64_t appended_bytes_ GUARDED_BY(mutex_) = 0;
 
   // Written under the mutex.

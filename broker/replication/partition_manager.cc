@@ -29,6 +29,15 @@ std::vector<std::shared_ptr<Partition>> PartitionManager::all() const { return s
 
 const storage::LogDir& PartitionManager::directory() const { return *state_->options.dir; }
 
+Status PartitionManager::write_checkpoints_after_truncation() {
+  TRY(state_->write_recovery_points());
+  return state_->write_cleaner_offsets();
+}
+
+void PartitionManager::remove_files(const Partition& partition, std::vector<std::string> paths) {
+  state_->remove_later(std::move(paths), partition.file_delete_delay_ms());
+}
+
 Result<io::DiskSpace> PartitionManager::disk_space() const {
   return state_->options.fs->disk_space(state_->options.dir->path());
 }
@@ -102,7 +111,7 @@ Status PartitionManager::close() {
   state.stopping = true;
   const std::vector<std::shared_ptr<Partition>> partitions = state.table.all();
   // Taken before the logs are closed, written after: what cannot be flushed keeps its old point.
-  storage::OffsetCheckpoint recovery_points, log_starts;
+  storage::OffsetCheckpoint recovery_points, log_starts, high_watermarks;
   Mutex mutex;
   std::atomic<size_t> failed{0};
   run_parallel(state.options.threads, partitions.size(), [&](size_t i) {
@@ -114,6 +123,9 @@ Status PartitionManager::close() {
       MutexLock lock(mutex);
       recovery_points[{partition.id().topic, partition.id().partition}] = offsets->flushed;
       log_starts[{partition.id().topic, partition.id().partition}] = offsets->log_start;
+      if (partition.is_replicated()) {
+        high_watermarks[{partition.id().topic, partition.id().partition}] = offsets->high_watermark;
+      }
     }
     if (status) status = partition.close_cleanly();
     if (status) return;
@@ -124,6 +136,7 @@ Status PartitionManager::close() {
   });
   TRY(state.options.dir->write_recovery_points(recovery_points));
   TRY(state.options.dir->write_log_starts(log_starts));
+  if (!high_watermarks.empty()) TRY(state.options.dir->write_high_watermarks(high_watermarks));
   if (failed.load() != 0) return Error{Errc::storage_offline, std::to_string(failed.load()) + " partitions"};
   return state.options.dir->mark_clean();
 }

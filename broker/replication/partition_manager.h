@@ -30,6 +30,7 @@ struct PartitionManagerOptions {
   storage::StorageMetrics* metrics = nullptr;
   metadata::BrokerConfigView config;      // names this broker, too
   PartitionListener* listener = nullptr;  // told of every partition's progress; may be null
+  IsrWatch* isr_watch = nullptr;          // of the in-sync sets led here; null: they stay as they are
   size_t threads = 2;                     // that open and close logs, at start-up and at the end; 1: the caller's own
 };
 
@@ -57,6 +58,11 @@ class PartitionManager {
   // Stops background work, flushes everything, leaves the marker of a clean stop. The background loop runs nothing of
   // ours any more (it has been stopped, or this is its thread). Appends answer unknown_topic_or_partition from here on.
   Status close();
+
+  // By followers, any thread. After truncations and before anything is appended, what Log::truncate_to() asks for.
+  Status write_checkpoints_after_truncation();
+  // Files of segments that a partition let go, once its file.delete.delay.ms have passed.
+  void remove_files(const Partition& partition, std::vector<std::string> paths);
 
   const storage::LogDir& directory() const;
   Result<io::DiskSpace> disk_space() const;  // of the volume that holds it

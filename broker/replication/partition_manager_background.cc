@@ -16,6 +16,9 @@ std::chrono::milliseconds interval(const PartitionManagerOptions& options, const
   return std::chrono::milliseconds(config_int(*options.config.static_values, key));
 }
 
+// Whoever wrote has said so.
+void is_logged(const Status&) {}
+
 }  // namespace
 
 void PartitionManager::start() {
@@ -24,6 +27,7 @@ void PartitionManager::start() {
     state->schedule_retention();
     state->schedule_recovery_checkpoint();
     state->schedule_log_start_checkpoint();
+    state->schedule_high_watermark_checkpoint();
     state->schedule_cleaning();
   });
 }
@@ -37,15 +41,22 @@ void PartitionManager::State::schedule_retention() {
 
 void PartitionManager::State::schedule_recovery_checkpoint() {
   options.background->run_after(interval(options, kRecoveryCheckpointIntervalMs), [this] {
-    write_recovery_points();
+    is_logged(write_recovery_points());
     schedule_recovery_checkpoint();
   });
 }
 
 void PartitionManager::State::schedule_log_start_checkpoint() {
   options.background->run_after(interval(options, kLogStartCheckpointIntervalMs), [this] {
-    write_log_starts();
+    is_logged(write_log_starts());
     schedule_log_start_checkpoint();
+  });
+}
+
+void PartitionManager::State::schedule_high_watermark_checkpoint() {
+  options.background->run_after(interval(options, kHighWatermarkCheckpointIntervalMs), [this] {
+    is_logged(write_high_watermarks());
+    schedule_high_watermark_checkpoint();
   });
 }
 
@@ -91,33 +102,52 @@ void PartitionManager::State::remove_left_over() {
 }
 
 void PartitionManager::State::write_checkpoints() {
-  write_recovery_points();
-  write_log_starts();
-  write_cleaner_offsets();
+  is_logged(write_recovery_points());
+  is_logged(write_log_starts());
+  is_logged(write_cleaner_offsets());
 }
 
-void PartitionManager::State::write_recovery_points() {
+Status PartitionManager::State::write_recovery_points() {
   MutexLock lock(checkpoint_mutex);
   storage::OffsetCheckpoint offsets;
   for (const auto& partition : table.all()) {
     const Result<PartitionOffsets> at = partition->offsets_of_log();
     if (at) offsets[{partition->id().topic, partition->id().partition}] = at->flushed;
   }
-  if (const Status written = options.dir->write_recovery_points(offsets); !written) {
-    logger.warn("recovery points not written", {{"error", written.error().to_string()}});
-  }
+  Status written = options.dir->write_recovery_points(offsets);
+  if (!written) logger.warn("recovery points not written", {{"error", written.error().to_string()}});
+  return written;
 }
 
-void PartitionManager::State::write_log_starts() {
+Status PartitionManager::State::write_log_starts() {
   MutexLock lock(checkpoint_mutex);
   storage::OffsetCheckpoint offsets;
   for (const auto& partition : table.all()) {
     const Result<PartitionOffsets> at = partition->offsets_of_log();
     if (at) offsets[{partition->id().topic, partition->id().partition}] = at->log_start;
   }
-  if (const Status written = options.dir->write_log_starts(offsets); !written) {
-    logger.warn("log starts not written", {{"error", written.error().to_string()}});
+  Status written = options.dir->write_log_starts(offsets);
+  if (!written) logger.warn("log starts not written", {{"error", written.error().to_string()}});
+  return written;
+}
+
+// A leader that has no other replica knows its high watermark without.
+Status PartitionManager::State::write_high_watermarks() {
+  MutexLock lock(checkpoint_mutex);
+  storage::OffsetCheckpoint offsets;
+  for (const auto& partition : table.all()) {
+    if (!partition->is_replicated()) continue;
+    const Result<PartitionOffsets> at = partition->offsets_of_log();
+    if (at) offsets[{partition->id().topic, partition->id().partition}] = at->high_watermark;
   }
+  if (offsets == written_high_watermarks) return ok();
+  Status written = options.dir->write_high_watermarks(offsets);
+  if (written) {
+    written_high_watermarks = std::move(offsets);
+  } else {
+    logger.warn("high watermarks not written", {{"error", written.error().to_string()}});
+  }
+  return written;
 }
 
 }  // namespace millrace::replication

@@ -106,7 +106,7 @@ void PartitionManager::State::end_cleaning(const Status& outcome) {
       logger.warn("records without a key were removed from a compacted topic",
                   {{"topic", id.topic}, {"partition", id.partition}, {"records", work.keyless_removed}});
     }
-    write_cleaner_offsets();
+    static_cast<void>(write_cleaner_offsets().has_value());
     // Another may be due.
     return options.background->post([this] {
       if (!stopping) begin_cleaning();
@@ -123,7 +123,7 @@ void PartitionManager::State::end_cleaning(const Status& outcome) {
   schedule_cleaning();
 }
 
-void PartitionManager::State::write_cleaner_offsets() {
+Status PartitionManager::State::write_cleaner_offsets() {
   MutexLock lock(checkpoint_mutex);
   storage::OffsetCheckpoint offsets;
   for (const auto& partition : table.all()) {
@@ -132,9 +132,9 @@ void PartitionManager::State::write_cleaner_offsets() {
       offsets[{partition->id().topic, partition->id().partition}] = at->cleaned_to;
     }
   }
-  if (const Status written = options.dir->write_cleaner_offsets(offsets); !written) {
-    logger.warn("offsets of compaction not written", {{"error", written.error().to_string()}});
-  }
+  Status written = options.dir->write_cleaner_offsets(offsets);
+  if (!written) logger.warn("offsets of compaction not written", {{"error", written.error().to_string()}});
+  return written;
 }
 
 }  // namespace millrace::replication

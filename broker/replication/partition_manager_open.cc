@@ -37,6 +37,7 @@ Result<std::unique_ptr<PartitionManager>> PartitionManager::open(PartitionManage
   TRY_ASSIGN(const storage::OffsetCheckpoint recovery_points, dir.read_recovery_points());
   TRY_ASSIGN(const storage::OffsetCheckpoint log_starts, dir.read_log_starts());
   TRY_ASSIGN(const storage::OffsetCheckpoint cleaner_offsets, dir.read_cleaner_offsets());
+  TRY_ASSIGN(const storage::OffsetCheckpoint high_watermarks, dir.read_high_watermarks());
   const auto offset_of = [](const storage::OffsetCheckpoint& offsets, const TopicPartition& id) {
     const auto at = offsets.find({id.topic, id.partition});
     return at == offsets.end() ? Offset{0} : at->second;
@@ -55,7 +56,11 @@ Result<std::unique_ptr<PartitionManager>> PartitionManager::open(PartitionManage
                           .clean = dir.was_clean(),
                           .recovery_point = offset_of(recovery_points, id),
                           .log_start = offset_of(log_starts, id),
-                          .cleaned_to = offset_of(cleaner_offsets, id)});
+                          .cleaned_to = offset_of(cleaner_offsets, id),
+                          .high_watermark = offset_of(high_watermarks, id),
+                          .lost_epoch = dir.was_clean() || topic->partitions[i].replicas.size() <= 1
+                                            ? kNoLeaderEpoch
+                                            : topic->partitions[i].leader_epoch});
     }
   }
   const size_t count = openings.size();
@@ -116,7 +121,7 @@ void PartitionManager::State::open_all(std::vector<Opening> openings) {
 }
 
 Result<std::shared_ptr<Partition>> PartitionManager::State::open_one(const Opening& opening) {
-  const auto open_log = [&](bool fresh) {
+  const auto open_log = [&](bool is_new) {
     return storage::Log::open(
         *options.fs,
         {.directory = path_of(opening.id),
@@ -125,30 +130,37 @@ Result<std::shared_ptr<Partition>> PartitionManager::State::open_one(const Openi
          .topic_id = opening.topic_id,
          .config = opening.config.log,
          .clock = options.clock,
-         .clean_shutdown = opening.clean && !fresh,
-         .recovery_point = fresh ? Offset{0} : opening.recovery_point,
-         .log_start = fresh ? Offset{0} : opening.log_start,
-         .cleaned_to = fresh ? Offset{0} : opening.cleaned_to,
+         .clean_shutdown = opening.clean && !is_new,
+         .recovery_point = is_new ? Offset{0} : opening.recovery_point,
+         .log_start = is_new ? Offset{0} : opening.log_start,
+         .cleaned_to = is_new ? Offset{0} : opening.cleaned_to,
          .files = options.files,
          .metrics = options.metrics,
          .producer_id_expiration_ms = config_int(*options.config.static_values, storage::kProducerIdExpirationMs),
          .producers_max = static_cast<size_t>(config_int(*options.config.static_values, storage::kProducersMax))});
   };
-  Result<std::unique_ptr<storage::Log>> log = open_log(false);
+  bool fresh = false;
+  Result<std::unique_ptr<storage::Log>> log = open_log(fresh);
   if (!log && log.error().code == Errc::cluster_mismatch) {
     // An earlier topic of the same name, whose deletion this broker has missed.
     TRY(set_aside(storage::partition_directory_name(opening.id.topic, opening.id.partition)));
-    log = open_log(true);
+    fresh = true;
+    log = open_log(fresh);
   }
   if (!log) return std::move(log).error();
-  auto partition = std::make_shared<Partition>(PartitionOptions{.id = opening.id,
-                                                                .topic_id = opening.topic_id,
-                                                                .self = options.config.self,
-                                                                .config = opening.config,
-                                                                .listener = options.listener,
-                                                                .flusher = options.flusher,
-                                                                .clock = options.clock},
-                                               std::move(*log));
+  auto partition =
+      std::make_shared<Partition>(PartitionOptions{.id = opening.id,
+                                                   .topic_id = opening.topic_id,
+                                                   .self = options.config.self,
+                                                   .config = opening.config,
+                                                   .listener = options.listener,
+                                                   .flusher = options.flusher,
+                                                   .clock = options.clock,
+                                                   .isr_watch = options.isr_watch,
+                                                   .tail_budget = &tail_budget,
+                                                   .high_watermark = fresh ? Offset{0} : opening.high_watermark,
+                                                   .lost_epoch = opening.lost_epoch},
+                                  std::move(*log));
   partition->set_state(opening.state);
   return partition;
 }

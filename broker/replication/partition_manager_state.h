@@ -30,6 +30,8 @@ struct Opening {
   Offset recovery_point{0};
   Offset log_start{0};
   Offset cleaned_to{0};
+  Offset high_watermark{0};
+  LeaderEpoch lost_epoch = kNoLeaderEpoch;  // see PartitionOptions
 };
 
 // The pass of compaction that is under way.
@@ -51,6 +53,9 @@ struct PartitionManager::State {
   // Held while a checkpoint file is written, so that two threads do not write one; no other lock is taken under it but
   // partitions'.
   Mutex checkpoint_mutex;
+  storage::OffsetCheckpoint written_high_watermarks GUARDED_BY(checkpoint_mutex);
+
+  TailBudget tail_budget;
 
   // apply()'s thread only.
   metadata::ImagePointer image;
@@ -66,16 +71,18 @@ struct PartitionManager::State {
   Status set_aside(const std::string& name);
   void remove_partition(const std::shared_ptr<Partition>& partition);
 
-  // partition_manager_background.cc
+  // partition_manager_background.cc. Failures are logged there, too.
   void write_checkpoints();  // all; any thread
-  void write_recovery_points() EXCLUDES(checkpoint_mutex);
-  void write_log_starts() EXCLUDES(checkpoint_mutex);
-  void write_cleaner_offsets() EXCLUDES(checkpoint_mutex);
+  Status write_recovery_points() EXCLUDES(checkpoint_mutex);
+  Status write_log_starts() EXCLUDES(checkpoint_mutex);
+  Status write_cleaner_offsets() EXCLUDES(checkpoint_mutex);
+  Status write_high_watermarks() EXCLUDES(checkpoint_mutex);
   void remove_later(std::vector<std::string> paths, int64_t delay_ms);  // any thread
   // On the background loop.
   void schedule_retention();
   void schedule_recovery_checkpoint();
   void schedule_log_start_checkpoint();
+  void schedule_high_watermark_checkpoint();
   void enforce_retention();
   void remove_left_over();
 

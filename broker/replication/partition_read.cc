@@ -7,11 +7,11 @@
 
 namespace millrace::replication {
 
-Status Partition::check_readable(LeaderEpoch expected) const {
+Status Partition::check_readable(LeaderEpoch expected, ReadFrom whom) const {
   if (log_ == nullptr) return Errc::unknown_topic_or_partition;
   if (expected != kNoLeaderEpoch && expected < state_.leader_epoch) return Errc::fenced_leader_epoch;
   if (expected != kNoLeaderEpoch && expected > state_.leader_epoch) return Errc::unknown_leader_epoch;
-  if (state_.leader != self_) return Errc::not_leader;
+  if (whom == ReadFrom::leader && !leads()) return Errc::not_leader;
   // After a failed flush a power loss may take what the page cache still shows: nobody may rest on it.
   if (log_->is_offline()) return Errc::storage_offline;
   return ok();
@@ -30,9 +30,21 @@ PartitionOffsets Partition::offsets_locked() const {
 Offset Partition::read_limit(Isolation) const { return high_watermark_; }
 
 Result<FetchResult> Partition::fetch(Offset from, size_t bytes_max, bool at_least_one, Isolation isolation,
-                                     LeaderEpoch expected, size_t copied_bytes_max) {
-  MutexLock lock(mutex_);
-  TRY(check_readable(expected));
+                                     LeaderEpoch expected, size_t copied_bytes_max, ReadFrom whom) {
+  Aftermath after;
+  Result<FetchResult> result = [&]() -> Result<FetchResult> {
+    MutexLock lock(mutex_);
+    Result<FetchResult> read = fetch_locked(from, bytes_max, at_least_one, isolation, expected, copied_bytes_max, whom);
+    if (!read && read.error().code == Errc::corrupt) note_damage(from, after);
+    return read;
+  }();
+  finish(after);
+  return result;
+}
+
+Result<FetchResult> Partition::fetch_locked(Offset from, size_t bytes_max, bool at_least_one, Isolation isolation,
+                                            LeaderEpoch expected, size_t copied_bytes_max, ReadFrom whom) {
+  TRY(check_readable(expected, whom));
   if (from < log_->log_start() || from > log_->log_end()) return Errc::offset_out_of_range;
   FetchResult result{.offsets = offsets_locked(), .read = {}, .version = version()};
   const Offset below = read_limit(isolation);
@@ -46,7 +58,7 @@ Result<FetchResult> Partition::fetch(Offset from, size_t bytes_max, bool at_leas
 
 Result<PartitionOffsets> Partition::offsets(LeaderEpoch expected) const {
   MutexLock lock(mutex_);
-  TRY(check_readable(expected));
+  TRY(check_readable(expected, ReadFrom::leader));
   return offsets_locked();
 }
 
@@ -59,20 +71,21 @@ Result<PartitionOffsets> Partition::offsets_of_log() const {
 Result<std::optional<storage::TimestampOffset>> Partition::find_by_timestamp(Timestamp time, Isolation isolation,
                                                                              LeaderEpoch expected) {
   MutexLock lock(mutex_);
-  TRY(check_readable(expected));
+  TRY(check_readable(expected, ReadFrom::leader));
   return log_->find_by_timestamp(time, read_limit(isolation));
 }
 
 Result<std::optional<storage::TimestampOffset>> Partition::find_max_timestamp(Isolation isolation,
                                                                               LeaderEpoch expected) {
   MutexLock lock(mutex_);
-  TRY(check_readable(expected));
+  TRY(check_readable(expected, ReadFrom::leader));
   return log_->find_max_timestamp(read_limit(isolation));
 }
 
-Result<storage::EpochEndOffset> Partition::end_offset_for_epoch(LeaderEpoch epoch, LeaderEpoch expected) const {
+Result<storage::EpochEndOffset> Partition::end_offset_for_epoch(LeaderEpoch epoch, LeaderEpoch expected,
+                                                                ReadFrom whom) const {
   MutexLock lock(mutex_);
-  TRY(check_readable(expected));
+  TRY(check_readable(expected, whom));
   return log_->end_offset_for_epoch(epoch);
 }
 
@@ -89,6 +102,16 @@ LeaderEpoch Partition::leader_epoch() const {
 BrokerId Partition::leader() const {
   MutexLock lock(mutex_);
   return state_.leader;
+}
+
+bool Partition::is_replicated() const {
+  MutexLock lock(mutex_);
+  return state_.replicas.size() > 1;
+}
+
+bool Partition::is_under_replicated() const {
+  MutexLock lock(mutex_);
+  return leads() && state_.isr.size() < state_.replicas.size();
 }
 
 uint64_t Partition::size_bytes() const {

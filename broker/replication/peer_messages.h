@@ -34,12 +34,12 @@ inline constexpr int32_t kPeerProtocolVersion = 1;
 
 // Bounds. Senders keep them, receivers close the stream of a peer that does not. A single record batch may be larger
 // than a message's bound and then travels alone.
-inline constexpr size_t kMessageBatchBytesMax = 1024 * 1024;         // of record batches in one Data
-inline constexpr size_t kMessageEntriesMax = 4096;                   // partitions in one message of any kind
-inline constexpr size_t kSubscriptionsPerMessageMax = 1024;          // in one Subscribe
-inline constexpr size_t kLinkWindowBytes = 8 * 1024 * 1024;          // sent on a stream and not acknowledged
-inline constexpr size_t kPartitionWindowBytes = 2 * 1024 * 1024;     // of it, for one partition
-inline constexpr size_t kCatchUpWindowBytes = 2 * 1024 * 1024;       // of it, for all partitions that catch up
+inline constexpr size_t kMessageBatchBytesMax = 1024 * 1024;          // of record batches in one Data
+inline constexpr size_t kMessageEntriesMax = 4096;                    // partitions in one message of any kind
+inline constexpr size_t kSubscriptionsPerMessageMax = 1024;           // in one Subscribe
+inline constexpr size_t kLinkWindowBytes = 8 * 1024 * 1024;           // sent on a stream and not acknowledged
+inline constexpr size_t kPartitionWindowBytes = 2 * 1024 * 1024;      // of it, for one partition
+inline constexpr size_t kCatchUpWindowBytes = 2 * 1024 * 1024;        // of it, for all partitions that catch up
 inline constexpr size_t kUnsentBytesMax = 2 * kMessageBatchBytesMax;  // PeerLink::unsent_bytes() at which senders stop
 
 using SubscriptionNumber = StrongId<struct SubscriptionNumberTag, uint32_t>;

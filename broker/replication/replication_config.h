@@ -31,6 +31,25 @@ inline constexpr ConfigKey kLogStartCheckpointIntervalMs{
     .max = INT32_MAX,
     .doc = "How often the start offsets of logs are written down."};
 
+inline constexpr ConfigKey kHighWatermarkCheckpointIntervalMs{
+    .name = "replica.high.watermark.checkpoint.interval.ms",
+    .type = ConfigType::int64,
+    .fallback = "5000",
+    .min = 1,
+    .doc = "How often the high watermarks of replicated partitions are written down."};
+inline constexpr ConfigKey kReplicaLagTimeMaxMs{
+    .name = "replica.lag.time.max.ms",
+    .type = ConfigType::int64,
+    .fallback = "30000",
+    .min = 1,
+    .doc = "A replica that has not had all of its leader's records for this long leaves the in-sync set."};
+inline constexpr ConfigKey kCatchUpBytesPerSecond{
+    .name = "millrace.replication.catch.up.max.bytes.per.second",
+    .type = ConfigType::float64,
+    .fallback = "1.7976931348623157E308",
+    .min = 1,
+    .doc = "A leader sends replicas that are behind no more than this, all of them together; new records come on top."};
+
 inline constexpr ConfigKey kCleanerEnable{
     .name = "log.cleaner.enable",
     .type = ConfigType::boolean,
@@ -56,8 +75,15 @@ inline constexpr ConfigKey kCleanerIoBytesPerSecond{.name = "log.cleaner.io.max.
                                                     .min = 1,
                                                     .doc = "Compaction reads and writes no faster than this."};
 
-inline constexpr std::array kReplicationConfig{
-    kRetentionCheckIntervalMs, kRecoveryCheckpointIntervalMs, kLogStartCheckpointIntervalMs, kCleanerEnable,
-    kCleanerBackoffMs,         kCleanerDedupeBufferSize,      kCleanerIoBytesPerSecond};
+inline constexpr std::array kReplicationConfig{kRetentionCheckIntervalMs,
+                                               kRecoveryCheckpointIntervalMs,
+                                               kLogStartCheckpointIntervalMs,
+                                               kHighWatermarkCheckpointIntervalMs,
+                                               kReplicaLagTimeMaxMs,
+                                               kCatchUpBytesPerSecond,
+                                               kCleanerEnable,
+                                               kCleanerBackoffMs,
+                                               kCleanerDedupeBufferSize,
+                                               kCleanerIoBytesPerSecond};
 
 }  // namespace millrace::replication

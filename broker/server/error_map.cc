@@ -75,6 +75,8 @@ protocol::ErrorCode to_error_code(Errc code) {
       return ErrorCode::broker_id_not_registered;
     case Errc::not_enough_replicas:
       return ErrorCode::not_enough_replicas;
+    case Errc::not_enough_replicas_after_append:
+      return ErrorCode::not_enough_replicas_after_append;
     case Errc::fenced_leader_epoch:
       return ErrorCode::fenced_leader_epoch;
     case Errc::unknown_leader_epoch:

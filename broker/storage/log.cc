@@ -36,6 +36,7 @@ LeaderEpoch Log::latest_epoch() const { return state_->epochs.latest(); }
 LeaderEpoch Log::epoch_at(Offset at) const { return state_->epochs.at(at); }
 Offset Log::log_start() const { return state_->log_start; }
 Offset Log::log_end() const { return state_->end(); }
+Offset Log::segment_start(Offset at) const { return state_->segments[state_->segment_of(at)]->base(); }
 Offset Log::flushed_offset() const { return state_->flushed; }
 bool Log::is_offline() const { return state_->offline; }
 const LogConfig& Log::config() const { return state_->options.config; }
@@ -51,6 +52,10 @@ Status Log::assign_epoch_start(LeaderEpoch epoch, Offset start) {
   ENSURE(start == state_->end());
   state_->assign_epoch(epoch, start);
   return ok();
+}
+
+void Log::forget_empty_epochs() {
+  if (state_->epochs.truncate_end(state_->end())) ++state_->epochs_changes;
 }
 
 Status Log::close_cleanly() {

@@ -115,7 +115,7 @@ class Log {
   Result<AppendInfo> append_as_leader(Bytes batch, LeaderEpoch epoch);
   // The same for a batch that was checked before the mutex was taken.
   Result<AppendInfo> append_as_leader(CheckedBatch batch, LeaderEpoch epoch);
-  // Writes batches as a leader sent them, offsets included; they must continue the log.
+  // Writes batches as a leader sent them, offsets included; they must continue the log. The bytes are not changed.
   Result<AppendInfo> append_as_follower(Bytes batches);
 
   Result<ReadInfo> read(Offset from, const ReadLimits& limits);
@@ -130,7 +130,8 @@ class Log {
 
   Offset log_start() const;
   Offset log_end() const;
-  Offset flushed_offset() const;  // records below it survive a power loss
+  Offset segment_start(Offset at) const;  // of the segment that holds `at`, or would
+  Offset flushed_offset() const;          // records below it survive a power loss
   uint64_t size_bytes() const;
   bool is_offline() const;
   const LogConfig& config() const;
@@ -138,6 +139,8 @@ class Log {
 
   // A new leader's first offset goes into the leader-epoch checkpoint. Epochs never go back.
   Status assign_epoch_start(LeaderEpoch epoch, Offset start);
+  // Forgets epochs without records: one that this broker led in without an append is none of the next leader's.
+  void forget_empty_epochs();
 
   // Group commit: begin under the mutex, flush the plan's files without it (several may be under way), end under it.
   FlushPlan begin_flush();

@@ -147,7 +147,7 @@ Result<AppendInfo> Log::append_as_leader(CheckedBatch batch, LeaderEpoch epoch) 
 }
 
 // A leader that compacted meanwhile may answer a fetch with a batch without records that begins earlier: the part of it
-// that is here already is cut off.
+// that is here already is cut off, in a copy, for the leader's bytes may be shared.
 void Log::State::trim_bridge(Bytes& batches) {
   if (batches.size() < protocol::kBatchHeaderBytes) return;
   const protocol::BatchHeader header = protocol::BatchHeader::decode(batches.data());
@@ -159,6 +159,7 @@ void Log::State::trim_bridge(Bytes& batches) {
     return;
   }
   const Bytes trimmed = make_empty_batch(end(), header.last_offset(), header.leader_epoch);
+  batches = Bytes::copy_of(batches.view());
   std::memcpy(batches.mutable_data(), trimmed.data(), trimmed.size());
 }
 

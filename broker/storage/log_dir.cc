@@ -14,7 +14,8 @@ const Logger kLog("storage");
 constexpr std::string_view kMetaName = "meta.properties", kLockName = ".lock", kCleanName = ".kafka_cleanshutdown",
                            kRecoveryPointsName = "recovery-point-offset-checkpoint",
                            kLogStartsName = "log-start-offset-checkpoint",
-                           kCleanerOffsetsName = "cleaner-offset-checkpoint", kDeletedDirectorySuffix = "-delete";
+                           kCleanerOffsetsName = "cleaner-offset-checkpoint",
+                           kHighWatermarksName = "replication-offset-checkpoint", kDeletedDirectorySuffix = "-delete";
 
 std::string format_meta(const MetaProperties& meta) {
   return "version=1\ncluster.id=" + meta.cluster_id + "\nnode.id=" + std::to_string(meta.node.value()) +
@@ -171,6 +172,12 @@ Status LogDir::write_recovery_points(const OffsetCheckpoint& offsets) const {
 }
 Status LogDir::write_log_starts(const OffsetCheckpoint& offsets) const {
   return io::write_file_atomically(fs_, io::join_path(path_, kLogStartsName), format_offset_checkpoint(offsets));
+}
+
+Result<OffsetCheckpoint> LogDir::read_high_watermarks() const { return read_checkpoint(kHighWatermarksName); }
+
+Status LogDir::write_high_watermarks(const OffsetCheckpoint& offsets) const {
+  return io::write_file_atomically(fs_, io::join_path(path_, kHighWatermarksName), format_offset_checkpoint(offsets));
 }
 
 Result<OffsetCheckpoint> LogDir::read_cleaner_offsets() const { return read_checkpoint(kCleanerOffsetsName); }

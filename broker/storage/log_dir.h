@@ -36,7 +36,7 @@ struct PartitionDirectory {
 
 // One data directory of a broker, locked for this process while the object lives. Files and formats are Kafka's:
 // meta.properties, .lock, .kafka_cleanshutdown, recovery-point-offset-checkpoint, log-start-offset-checkpoint,
-// cleaner-offset-checkpoint. Thread: the owner's.
+// cleaner-offset-checkpoint, replication-offset-checkpoint. Thread: the owner's.
 //
 // Errors of open, each naming the directory and what to do: in_use (another process has it), permission_denied,
 // cluster_mismatch (it belongs to another node or cluster), malformed (meta.properties cannot be understood).
@@ -63,6 +63,8 @@ class LogDir {
   Status write_log_starts(const OffsetCheckpoint& offsets) const;
   Result<OffsetCheckpoint> read_cleaner_offsets() const;  // up to where logs are compacted
   Status write_cleaner_offsets(const OffsetCheckpoint& offsets) const;
+  Result<OffsetCheckpoint> read_high_watermarks() const;  // of replicated partitions
+  Status write_high_watermarks(const OffsetCheckpoint& offsets) const;
 
   // The last act of a clean stop, after every log was flushed and closed and the checkpoints are written.
   Status mark_clean() const;

@@ -1,0 +1,108 @@
+#include "broker/replication/isr_keeper.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "broker/replication/partition.h"
+
+namespace millrace::replication {
+
+IsrKeeper::IsrKeeper(IsrKeeperOptions options) : options_(options) {}
+
+IsrKeeper::~IsrKeeper() {
+  options_.loop->cancel(sweep_timer_);
+  options_.loop->cancel(again_timer_);
+}
+
+void IsrKeeper::apply(metadata::ImagePointer image) {
+  MutexLock lock(mutex_);
+  image_ = std::move(image);
+}
+
+bool IsrKeeper::is_eligible(BrokerId broker, int64_t broker_epoch) const {
+  MutexLock lock(mutex_);
+  if (image_ == nullptr) return false;
+  const metadata::BrokerImage* known = image_->find_broker(broker);
+  return known != nullptr && known->takes_leadership() && known->epoch == broker_epoch;
+}
+
+void IsrKeeper::post(void (IsrKeeper::*run)()) {
+  options_.loop->post([this, alive = std::weak_ptr<Alive>(alive_), run] {
+    if (!alive.expired()) (this->*run)();
+  });
+}
+
+void IsrKeeper::watch(std::shared_ptr<Partition> partition) {
+  {
+    MutexLock lock(mutex_);
+    new_watched_.push_back(std::move(partition));
+    if (new_watched_.size() > 1) return;
+  }
+  post(&IsrKeeper::begin_sweep);
+}
+
+void IsrKeeper::look_soon(std::shared_ptr<Partition> partition) {
+  {
+    MutexLock lock(mutex_);
+    asked_.push_back(std::move(partition));
+    if (asked_.size() > 1) return;
+  }
+  post(&IsrKeeper::look_at_asked);
+}
+
+void IsrKeeper::begin_sweep() {
+  if (sweep_timer_ == 0) sweep_timer_ = options_.loop->run_after(options_.lag_max / 2, [this] { sweep(); });
+}
+
+void IsrKeeper::sweep() {
+  sweep_timer_ = 0;
+  {
+    MutexLock lock(mutex_);
+    for (auto& partition : std::exchange(new_watched_, {})) watched_.push_back(std::move(partition));
+  }
+  // One that lost its leadership and got it again is there twice.
+  std::sort(watched_.begin(), watched_.end());
+  watched_.erase(std::unique(watched_.begin(), watched_.end()), watched_.end());
+  for (const auto& partition : watched_) look(partition);
+  std::erase_if(watched_, [](const auto& partition) { return !partition->keep_watching(); });
+  if (!watched_.empty()) begin_sweep();
+}
+
+void IsrKeeper::look_at_asked() {
+  Partitions asked;
+  {
+    MutexLock lock(mutex_);
+    asked.swap(asked_);
+  }
+  for (const auto& partition : asked) look(partition);
+}
+
+void IsrKeeper::look(const std::shared_ptr<Partition>& partition) {
+  const int64_t own_epoch = broker_epoch_.load(std::memory_order_relaxed);
+  const auto is_eligible = [this, own_epoch](BrokerId broker, int64_t epoch) {
+    return own_epoch >= 0 && this->is_eligible(broker, epoch);
+  };
+  const IsrLook outcome = partition->look_at_isr(own_epoch, options_.lag_max, is_eligible);
+  if (outcome.look_again) look_again(partition);
+  if (!outcome.change) return;
+  const IsrChange& change = *outcome.change;
+  options_.changes->propose(
+      change, [this, alive = std::weak_ptr<Alive>(alive_), loop = options_.loop, partition, change](IsrOutcome answer) {
+        loop->post([this, alive, partition, change, answer] {
+          if (alive.expired()) return;
+          partition->isr_answered(change, answer);
+          if (answer == IsrOutcome::refused || answer == IsrOutcome::unknown) look_again(partition);
+        });
+      });
+}
+
+void IsrKeeper::look_again(std::shared_ptr<Partition> partition) {
+  again_.push_back(std::move(partition));
+  if (again_timer_ != 0) return;
+  again_timer_ = options_.loop->run_after(kIsrRetry, [this] {
+    again_timer_ = 0;
+    for (const auto& each : std::exchange(again_, {})) look(each);
+  });
+}
+
+}  // namespace millrace::replication
