@@ -64,7 +64,8 @@ namespace millrace {
   X(preferred_leader_not_available, "preferred leader cannot lead")  \
   X(eligible_leaders_not_available, "no replica can lead")           \
   X(no_reassignment_in_progress, "no reassignment is in progress")   \
-  X(feature_update_failed, "features were not changed")
+  X(feature_update_failed, "features were not changed")              \
+  X(outcome_unknown, "it may have happened or may happen yet")
 
 enum class Errc : uint16_t {
 #define MILLRACE_ERROR_NAME(name, words) name,

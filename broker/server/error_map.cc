@@ -25,6 +25,7 @@ protocol::ErrorCode to_error_code(Errc code) {
     case Errc::connection_refused:
       return ErrorCode::network_exception;
     case Errc::timed_out:
+    case Errc::outcome_unknown:
     case Errc::overloaded:
       return ErrorCode::request_timed_out;
     // Another broker may be what is asked for by then.
