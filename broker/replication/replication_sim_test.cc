@@ -69,7 +69,7 @@ class Cluster {
     steps_.run_until([] { return false; }, rules_.chaos);
     heal();
     const bool settled = steps_.run_until([this] { return is_settled(); }, std::chrono::seconds(60));
-    EXPECT_TRUE(settled) << describe();
+    ASSERT_TRUE(settled) << describe();
     compare_replicas();
   }
   size_t acked() const { return truth_.acked(); }
@@ -304,7 +304,7 @@ class Cluster {
       if (!producer.values.empty()) return false;
     }
     for (int32_t p = 0; p < kPartitions; ++p) {
-      if (state(p).isr.size() != state(p).replicas.size()) return false;
+      if (state(p).leader == kNoBroker || state(p).isr.size() != state(p).replicas.size()) return false;
       const auto leader = broker(state(p).leader).find(kTopic, p);
       for (const BrokerId id : state(p).replicas) {
         const auto replica = broker(id).find(kTopic, p);
