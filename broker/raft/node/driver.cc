@@ -23,7 +23,9 @@ Options core_options(const NodeOptions& options) {
 }  // namespace
 
 Driver::Driver(NodeParts& parts, const Restored& restored)
-    : parts_(parts), introductions_(parts.options.cluster, parts.options.initial_voters, parts.options.core.self) {
+    : parts_(parts),
+      introductions_(parts.options.cluster, parts.options.initial_voters, parts.options.core.contacts,
+                     parts.options.core.self) {
   core_.emplace(core_options(parts.options), restored, parts.options.clock->now());
   publish(true);
 }

@@ -4,28 +4,35 @@
 
 namespace millrace::raft {
 
-Introductions::Introductions(std::string cluster, std::vector<NodeId> voters, Member self)
-    : cluster_(std::move(cluster)), voters_(std::move(voters)), self_(self) {
+Introductions::Introductions(std::string cluster, std::vector<NodeId> voters, const std::vector<NodeId>& witnesses,
+                             Member self)
+    : cluster_(std::move(cluster)),
+      voters_(std::move(voters)),
+      asked_(witnesses.begin(), witnesses.end()),
+      self_(self) {
   std::sort(voters_.begin(), voters_.end());
   begins_ = !voters_.empty() && voters_.front() == self_.node;
+  asked_.insert(voters_.begin(), voters_.end());
+  asked_.erase(self_.node);
 }
 
 std::vector<Introduction> Introductions::questions() const {
   std::vector<Introduction> questions;
-  for (const NodeId voter : voters_) {
-    if (voter == self_.node || empty_.contains(voter)) continue;
-    questions.push_back({cluster_, voters_, self_, {voter, {}}, true, true});
+  for (const NodeId node : asked_) {
+    if (!empty_.contains(node)) questions.push_back({cluster_, voters_, self_, {node, {}}, true, true});
   }
   return questions;
 }
 
+void Introductions::complain(const Introduction& introduction) {
+  if (std::exchange(complained_, true)) return;
+  complaint_ = "node " + std::to_string(introduction.from.node.value()) + " is configured for cluster " +
+               introduction.cluster + " and its voters, this node for cluster " + cluster_ + " and others";
+}
+
 std::optional<Introduction> Introductions::on_received(const Introduction& introduction, bool empty) {
-  if (introduction.cluster != cluster_ || introduction.voters != voters_) {
-    if (!complained_) {
-      complained_ = true;
-      complaint_ = "node " + std::to_string(introduction.from.node.value()) + " is configured for cluster " +
-                   introduction.cluster + " and its voters, this node for cluster " + cluster_ + " and others";
-    }
+  if (introduction.cluster != cluster_) {
+    complain(introduction);
     return std::nullopt;
   }
   if (introduction.asks) {
@@ -33,18 +40,26 @@ std::optional<Introduction> Introductions::on_received(const Introduction& intro
     return Introduction{cluster_, voters_, self_, introduction.from, false, empty};
   }
   if (!begins_ || introduction.to != self_) return std::nullopt;
+  // Whoever has state ends it, whatever it was configured for.
   if (!introduction.empty) {
     give_up();
-  } else if (std::binary_search(voters_.begin(), voters_.end(), introduction.from.node)) {
+    return std::nullopt;
+  }
+  const bool votes = std::binary_search(voters_.begin(), voters_.end(), introduction.from.node);
+  if (introduction.voters != voters_ && (votes || !introduction.voters.empty())) {
+    complain(introduction);
+  } else if (asked_.contains(introduction.from.node)) {
     empty_[introduction.from.node] = introduction.from;
   }
   return std::nullopt;
 }
 
 std::optional<Configuration> Introductions::ready() const {
-  if (!begins_ || empty_.size() + 1 < voters_.size()) return std::nullopt;
+  if (!begins_ || empty_.size() < asked_.size()) return std::nullopt;
   Configuration configuration{cluster_, {self_}, {}};
-  for (const auto& [node, member] : empty_) configuration.voters.push_back(member);
+  for (const NodeId voter : voters_) {
+    if (voter != self_.node) configuration.voters.push_back(empty_.at(voter));
+  }
   std::sort(configuration.voters.begin(), configuration.voters.end());
   return configuration;
 }

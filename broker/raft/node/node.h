@@ -22,7 +22,9 @@ struct NodeOptions {
   Options core;        // its `self` is the node's, `contacts` whom it may ask for the leader
   StoreOptions store;  // its `self` is taken from there
   std::string cluster;
-  // Voters that begin a new cluster together; empty for a node that joins one. Meaningless once there is state.
+  // Voters that begin a new cluster together; empty for a node that joins one. Meaningless once there is state. All of
+  // them, and all contacts of the one with the lowest id, have to be there for it: keep the contacts up to date, or
+  // that node begins another cluster should it lose its disk.
   std::vector<NodeId> initial_voters;
 
   Clock* clock = nullptr;

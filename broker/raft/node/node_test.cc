@@ -78,6 +78,22 @@ TEST(Node, a_voter_that_lost_its_disk_neither_votes_nor_begins_another_cluster) 
   }
 }
 
+TEST(Node, a_voter_that_began_alone_and_lost_its_disk_asks_those_that_came_later) {
+  World world(1);
+  world.start(1);
+  world.add(2, {});
+  world.add(3, {});
+  for (const int at : {2, 3}) {
+    world.change_until_done(Kind::add_learner, world.peer(at).self);
+    world.change_until_done(Kind::promote, world.peer(at).self);
+  }
+  const Index index = world.commit("a");
+  world.lose_disk(1);
+  world.run(milliseconds(2000));
+  EXPECT_GT(world.commit("b"), index);
+  EXPECT_TRUE(world.run_until([&] { return world.machine(1).lines == std::vector<std::string>{"a", "b"}; }));
+}
+
 TEST(Node, proposals_are_refused_by_who_does_not_lead_and_after_one_that_was) {
   World world(1);
   world.tune = [](NodeOptions& options) { options.core.entry_bytes_max = 100; };
