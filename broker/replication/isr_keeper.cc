@@ -7,9 +7,16 @@
 
 namespace millrace::replication {
 
-IsrKeeper::IsrKeeper(IsrKeeperOptions options) : options_(options) {}
+IsrKeeper::IsrKeeper(IsrKeeperOptions options) : options_(options) {
+  MutexLock lock(door_->mutex);
+  door_->loop = options_.loop;
+}
 
 IsrKeeper::~IsrKeeper() {
+  {
+    MutexLock lock(door_->mutex);
+    door_->loop = nullptr;
+  }
   options_.loop->cancel(sweep_timer_);
   options_.loop->cancel(again_timer_);
 }
@@ -26,9 +33,19 @@ bool IsrKeeper::is_eligible(BrokerId broker, int64_t broker_epoch) const {
   return known != nullptr && known->takes_leadership() && known->epoch == broker_epoch;
 }
 
+void IsrKeeper::Door::post(std::function<void()> task) {
+  MutexLock lock(mutex);
+  if (loop != nullptr) loop->post(std::move(task));
+}
+
+bool IsrKeeper::Door::is_open() {
+  MutexLock lock(mutex);
+  return loop != nullptr;
+}
+
 void IsrKeeper::post(void (IsrKeeper::*run)()) {
-  options_.loop->post([this, alive = std::weak_ptr<Alive>(alive_), run] {
-    if (!alive.expired()) (this->*run)();
+  door_->post([this, door = door_, run] {
+    if (door->is_open()) (this->*run)();
   });
 }
 
@@ -86,14 +103,13 @@ void IsrKeeper::look(const std::shared_ptr<Partition>& partition) {
   if (outcome.look_again) look_again(partition);
   if (!outcome.change) return;
   const IsrChange& change = *outcome.change;
-  options_.changes->propose(
-      change, [this, alive = std::weak_ptr<Alive>(alive_), loop = options_.loop, partition, change](IsrOutcome answer) {
-        loop->post([this, alive, partition, change, answer] {
-          if (alive.expired()) return;
-          partition->isr_answered(change, answer);
-          if (answer == IsrOutcome::refused || answer == IsrOutcome::unknown) look_again(partition);
-        });
-      });
+  options_.changes->propose(change, [this, door = door_, partition, change](IsrOutcome answer) {
+    door->post([this, door, partition, change, answer] {
+      if (!door->is_open()) return;
+      partition->isr_answered(change, answer);
+      if (answer == IsrOutcome::refused || answer == IsrOutcome::unknown) look_again(partition);
+    });
+  });
 }
 
 void IsrKeeper::look_again(std::shared_ptr<Partition> partition) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -45,7 +46,13 @@ class IsrKeeper final : public IsrWatch {
 
  private:
   using Partitions = std::vector<std::shared_ptr<Partition>>;
-  struct Alive {};
+  // What outlives the keeper in tasks and in answers that are still to come.
+  struct Door {
+    Mutex mutex;                                      // the loop's is taken under it
+    io::EventLoop* loop GUARDED_BY(mutex) = nullptr;  // null once the keeper is gone
+    void post(std::function<void()> task) EXCLUDES(mutex);
+    bool is_open() EXCLUDES(mutex);
+  };
 
   void post(void (IsrKeeper::*run)());
   void begin_sweep();
@@ -57,7 +64,7 @@ class IsrKeeper final : public IsrWatch {
 
   const IsrKeeperOptions options_;
   std::atomic<int64_t> broker_epoch_{-1};
-  const std::shared_ptr<Alive> alive_ = std::make_shared<Alive>();  // tasks and answers that come later check it
+  const std::shared_ptr<Door> door_ = std::make_shared<Door>();
 
   mutable Mutex mutex_;  // a leaf
   Partitions new_watched_ GUARDED_BY(mutex_);

@@ -71,7 +71,7 @@ Result<Ack::Entry> Partition::append_from_leader(LeaderEpoch epoch, const Data::
     if (data.leader_epoch != epoch) return Errc::fenced_leader_epoch;
     bool flush = false;
     for (const Bytes& piece : data.batches) {
-      TRY_ASSIGN(const storage::AppendInfo info, log_->append_as_follower(piece));
+      TRY_ASSIGN(const storage::AppendInfo info, log_->append_as_follower(piece, epoch));
       note_append(piece.size());
       flush = flush || info.flush_before_ack;
     }

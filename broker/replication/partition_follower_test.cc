@@ -123,6 +123,7 @@ TEST_F(PartitionFollowerTest, damaged_or_misplaced_records_are_refused) {
   Bytes damaged = batch_at(0, 1);
   damaged.mutable_data()[62] ^= std::byte{1};
   EXPECT_EQ(receive({damaged}, 0).error().code, Errc::corrupt);
+  EXPECT_EQ(receive({batch_at(0, 5)}, 0).error().code, Errc::corrupt) << "an epoch that the leader does not know";
   EXPECT_EQ(receive({batch_at(1, 1)}, 0).error().code, Errc::invalid_argument);
   EXPECT_EQ(at().log_end, Offset{0});
 }

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "broker/base/endian.h"
 #include "broker/io/sim/sim_event_loop.h"
 #include "broker/replication/peer_transport.h"
 
@@ -95,8 +96,9 @@ class SimPeerNetwork {
     for (Data::Entry& entry : data.entries) {
       for (Bytes& piece : entry.batches) {
         piece = Bytes::copy_of(piece.view());
-        // Behind the fields that the CRC does not cover.
-        piece.mutable_data()[21 + random_.below(piece.size() - 21)] ^= std::byte{4};
+        // In the first batch, behind the fields that its CRC does not cover.
+        const auto size = 12 + static_cast<size_t>(load_big_endian<int32_t>(piece.data() + 8));
+        piece.mutable_data()[21 + random_.below(size - 21)] ^= std::byte{4};
         return;
       }
     }

@@ -116,7 +116,8 @@ class Log {
   // The same for a batch that was checked before the mutex was taken.
   Result<AppendInfo> append_as_leader(CheckedBatch batch, LeaderEpoch epoch);
   // Writes batches as a leader sent them, offsets included; they must continue the log. The bytes are not changed.
-  Result<AppendInfo> append_as_follower(Bytes batches);
+  // corrupt, too, when a batch claims an epoch beyond that of the leader who sent it: no checksum covers it.
+  Result<AppendInfo> append_as_follower(Bytes batches, LeaderEpoch epoch_max = LeaderEpoch{INT32_MAX});
 
   Result<ReadInfo> read(Offset from, const ReadLimits& limits);
 

@@ -163,7 +163,7 @@ void Log::State::trim_bridge(Bytes& batches) {
   std::memcpy(batches.mutable_data(), trimmed.data(), trimmed.size());
 }
 
-Result<AppendInfo> Log::append_as_follower(Bytes batches) {
+Result<AppendInfo> Log::append_as_follower(Bytes batches, LeaderEpoch epoch_max) {
   State& state = *state_;
   if (state.offline) return state.offline_error();
   state.trim_bridge(batches);
@@ -182,6 +182,11 @@ Result<AppendInfo> Log::append_as_follower(Bytes batches) {
     if (header.crc != crc32c(rest.subspan(protocol::kAttributesAt, header.total_bytes() - protocol::kAttributesAt))) {
       return Error{Errc::corrupt,
                    "checksum of a replicated batch at offset " + std::to_string(header.base_offset.value())};
+    }
+    if (header.leader_epoch > epoch_max) {
+      return Error{Errc::corrupt, "leader epoch of a replicated batch at offset " +
+                                      std::to_string(header.base_offset.value()) + ": " +
+                                      std::to_string(header.leader_epoch.value())};
     }
     if (header.base_offset != expected || header.leader_epoch < epoch) {
       return Error{Errc::invalid_argument,
