@@ -113,6 +113,7 @@ void BrokerLifecycle::on_heartbeat(const Result<ControllerAnswer>& answer) {
     return next_beat(kShutdownHeartbeat);
   }
   // A broker that is kept out for being behind hurries, so that it comes in when it has caught up.
+  if (std::exchange(hurried_, false)) return next_beat({});
   next_beat(reply.is_fenced ? Duration(kRetryMin) : options_.heartbeat);
 }
 
@@ -145,6 +146,18 @@ void BrokerLifecycle::shut_down(Duration timeout, std::function<void(std::string
     state_ = State::shutting_down;
     shutdown_deadline_ = options_.clock->now() + timeout;
     shutdown_done_ = std::move(done);
+    options_.loop->cancel(timer_);
+    beat();
+  });
+}
+
+void BrokerLifecycle::hurry() {
+  options_.loop->post([this, alive = alive_] {
+    if (!*alive || state_ != State::running) return;
+    if (beating_) {
+      hurried_ = true;
+      return;
+    }
     options_.loop->cancel(timer_);
     beat();
   });

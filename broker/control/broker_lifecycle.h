@@ -43,6 +43,8 @@ class BrokerLifecycle {
   // Asks the controller to take leadership away, and calls `done` once that has happened (empty: nothing is left
   // without a leader) or `timeout` has passed. The words name what goes down with this broker.
   void shut_down(Duration timeout, std::function<void(std::string)> done);
+  // Something changed that the controller waits for: the next heartbeat is sent now. Any thread.
+  void hurry();
   // No call, no event from here on. On the loop.
   void stop();
 
@@ -69,6 +71,7 @@ class BrokerLifecycle {
   bool is_fenced_ = true;
   bool is_isolated_ = true;
   bool beating_ = false;
+  bool hurried_ = false;  // while a heartbeat was under way
   io::TimerId timer_ = 0;
   io::TimerId isolation_timer_ = 0;
   TimePoint sent_{};
