@@ -176,6 +176,7 @@ Result<raft::MessageBody> read(const v1::RaftMessage& from) {
                                                    .received = from.snapshot_reply().received(),
                                                    .installed = from.snapshot_reply().installed(),
                                                    .durable = Index{from.snapshot_reply().durable()}});
+    case v1::RaftMessage::kIntroduction:
     case v1::RaftMessage::BODY_NOT_SET:
       break;
   }
@@ -184,28 +185,48 @@ Result<raft::MessageBody> read(const v1::RaftMessage& from) {
 
 }  // namespace
 
-Frame encode(const raft::Message& message) {
+Frame encode(const RaftMessage& either) {
   v1::RaftMessage out;
-  fill(*out.mutable_from(), message.from);
-  fill(*out.mutable_to(), message.to);
-  out.set_term(message.term.value());
-  std::visit([&](const auto& body) { fill(out, body); }, message.body);
+  if (const auto* message = std::get_if<raft::Message>(&either)) {
+    fill(*out.mutable_from(), message->from);
+    fill(*out.mutable_to(), message->to);
+    out.set_term(message->term.value());
+    std::visit([&](const auto& body) { fill(out, body); }, message->body);
+  } else {
+    const auto& introduction = std::get<raft::Introduction>(either);
+    fill(*out.mutable_from(), introduction.from);
+    fill(*out.mutable_to(), introduction.to);
+    auto& to = *out.mutable_introduction();
+    to.set_cluster(introduction.cluster);
+    for (const raft::NodeId voter : introduction.voters) to.add_voters(voter.value());
+    to.set_asks(introduction.asks);
+    to.set_empty(introduction.empty);
+  }
   Frame frame;
   out.SerializeToString(&frame.head);
   return frame;
 }
 
-Result<raft::Message> decode_raft_message(const Bytes& frame) {
+Result<RaftMessage> decode_raft_message(const Bytes& frame) {
   v1::RaftMessage parsed;
   if (!parsed.ParseFromArray(frame.data(), static_cast<int>(frame.size()))) {
     return Error{Errc::malformed, "a torn message of the quorum"};
   }
-  raft::Message message;
-  TRY_ASSIGN(message.from, member(parsed.from()));
-  TRY_ASSIGN(message.to, member(parsed.to()));
-  message.term = Term{parsed.term()};
+  TRY_ASSIGN(const raft::Member from, member(parsed.from()));
+  TRY_ASSIGN(const raft::Member to, member(parsed.to()));
+  if (parsed.has_introduction()) {
+    raft::Introduction introduction{.cluster = parsed.introduction().cluster(),
+                                    .voters = {},
+                                    .from = from,
+                                    .to = to,
+                                    .asks = parsed.introduction().asks(),
+                                    .empty = parsed.introduction().empty()};
+    for (const int32_t voter : parsed.introduction().voters()) introduction.voters.emplace_back(voter);
+    return RaftMessage(std::move(introduction));
+  }
+  raft::Message message{.from = from, .to = to, .term = Term{parsed.term()}, .body = {}};
   TRY_ASSIGN(message.body, read(parsed));
-  return message;
+  return RaftMessage(std::move(message));
 }
 
 }  // namespace millrace::rpc

@@ -10,6 +10,10 @@ namespace {
 
 const Logger kLog("rpc");
 
+raft::NodeId sender_of(const RaftMessage& message) {
+  return std::visit([](const auto& either) { return either.from.node; }, message);
+}
+
 }  // namespace
 
 // The stream to one member, or the pause before it is opened again.
@@ -17,13 +21,13 @@ class GrpcRaftTransport::Outgoing final : public ByteStreamEvents {
  public:
   Outgoing(GrpcRaftTransport& transport, raft::NodeId node) : transport_(transport), node_(node) {}
 
-  bool send(const raft::Message& message) {
+  bool send(Frame frame) {
     if (stream_ == nullptr) {
       if (transport_.clock_.now() < open_at_) return false;
       stream_ = transport_.channels_.open_stream(node_, Purpose::quorum, kMethod, transport_.loop_, *this);
     }
     if (stream_->unsent_bytes() > kUnsentBytesMax) return false;
-    stream_->send(encode(message));
+    stream_->send(std::move(frame));
     return true;
   }
 
@@ -54,8 +58,8 @@ class GrpcRaftTransport::Incoming final : public ByteStreamEvents {
 
  private:
   void on_frame(Bytes frame) override {
-    Result<raft::Message> message = decode_raft_message(frame);
-    if (!message || message->from.node != caller_) {
+    Result<RaftMessage> message = decode_raft_message(frame);
+    if (!message || sender_of(*message) != caller_) {
       kLog.warn("a member of the quorum sends what is no message of its own",
                 {{"broker", caller_}, {"why", message ? "wrong sender" : message.error().to_string()}});
       transport_.forget(*this);
@@ -75,11 +79,11 @@ GrpcRaftTransport::GrpcRaftTransport(Channels& channels, io::EventLoop& loop, co
 
 GrpcRaftTransport::~GrpcRaftTransport() { stop(); }
 
-void GrpcRaftTransport::send(const raft::Message& message) {
+void GrpcRaftTransport::send_to(raft::NodeId node, Frame frame) {
   if (stopped_) return;
-  std::unique_ptr<Outgoing>& outgoing = outgoing_[message.to.node];
-  if (outgoing == nullptr) outgoing = std::make_unique<Outgoing>(*this, message.to.node);
-  if (!outgoing->send(message)) dropped_.add();
+  std::unique_ptr<Outgoing>& outgoing = outgoing_[node];
+  if (outgoing == nullptr) outgoing = std::make_unique<Outgoing>(*this, node);
+  if (!outgoing->send(std::move(frame))) dropped_.add();
 }
 
 void GrpcRaftTransport::stop() {

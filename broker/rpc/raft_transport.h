@@ -6,27 +6,28 @@
 
 #include "broker/base/clock.h"
 #include "broker/base/metrics.h"
-#include "broker/raft/core/message.h"
 #include "broker/rpc/channels.h"
+#include "broker/rpc/raft_codec.h"
 
 namespace millrace::rpc {
 
 // Carries the quorum's messages over gRPC, one stream to each member that is written to, opened when there is something
 // to say and again, after a pause, when it broke. Fire and forget: what cannot be sent now is lost, which the protocol
 // bears. Register it with the RpcServer under kMethod. Everything on the loop but what comes in; outlives the server.
-class GrpcRaftTransport final : public ByteStreamAcceptor {
+class GrpcRaftTransport final : public raft::Transport, public ByteStreamAcceptor {
  public:
   static constexpr const char* kMethod = "/millrace.rpc.v1.Raft/Send";
   static constexpr std::chrono::milliseconds kReopenPause{50};
   static constexpr size_t kUnsentBytesMax = 32 << 20;  // to one member; more is dropped
 
-  using Receive = std::function<void(raft::Message)>;
+  using Receive = std::function<void(RaftMessage)>;
 
   // `receive` is called on the loop.
   GrpcRaftTransport(Channels& channels, io::EventLoop& loop, const Clock& clock, Receive receive);
   ~GrpcRaftTransport() override;
 
-  void send(const raft::Message& message);
+  void send(raft::Message message) override { send_to(message.to.node, encode(message)); }
+  void send(raft::Introduction introduction) override { send_to(introduction.to.node, encode(introduction)); }
   // Ends all streams; nothing is sent or received from here on. On the loop, or when it has stopped.
   void stop();
   uint64_t dropped() const { return dropped_.value(); }  // messages that were not sent; any thread
@@ -37,6 +38,7 @@ class GrpcRaftTransport final : public ByteStreamAcceptor {
  private:
   class Outgoing;
   class Incoming;
+  void send_to(raft::NodeId node, Frame frame);
   void forget(Incoming& incoming);
 
   Channels& channels_;

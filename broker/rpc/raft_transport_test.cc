@@ -55,29 +55,49 @@ std::vector<raft::Message> one_of_each() {
   return messages;
 }
 
+raft::Message message_of(const Bytes& frame) { return std::get<raft::Message>(decode_raft_message(frame).value()); }
+
 TEST(RaftCodec, every_message_arrives_as_it_was_sent) {
   for (const raft::Message& message : one_of_each()) {
     const Bytes frame = bytes_of(encode(message));
     const auto read = decode_raft_message(frame);
     ASSERT_TRUE(read) << message.body.index() << ": " << read.error().to_string();
-    EXPECT_EQ(read->from, message.from);
-    EXPECT_EQ(read->to, message.to);
-    EXPECT_EQ(read->term, message.term);
-    EXPECT_EQ(read->body.index(), message.body.index());
+    const auto& got = std::get<raft::Message>(*read);
+    EXPECT_EQ(got.from, message.from);
+    EXPECT_EQ(got.to, message.to);
+    EXPECT_EQ(got.term, message.term);
+    EXPECT_EQ(got.body.index(), message.body.index());
     EXPECT_EQ(bytes_of(encode(*read)), frame) << message.body.index();
   }
-  const auto append = std::get<AppendRequest>(decode_raft_message(bytes_of(encode(one_of_each()[2])))->body);
+  const auto append = std::get<AppendRequest>(message_of(bytes_of(encode(one_of_each()[2]))).body);
   EXPECT_EQ(append.entries.at(0).payload.text(), "abc");
   EXPECT_EQ(append.entries.at(1).kind, EntryKind::no_op);
   EXPECT_EQ(append.previous, (Position{Index{7}, Term{3}}));
-  const auto reply = std::get<AppendReply>(decode_raft_message(bytes_of(encode(one_of_each()[3])))->body);
+  const auto reply = std::get<AppendReply>(message_of(bytes_of(encode(one_of_each()[3]))).body);
   EXPECT_EQ(reply.verified, Index{8});
   EXPECT_EQ(reply.durable, Index{7});
   EXPECT_EQ(reply.rejected, Index{6});
   EXPECT_EQ(reply.conflict_first, Index{5});
-  const auto chunk = std::get<SnapshotChunk>(decode_raft_message(bytes_of(encode(one_of_each()[10])))->body);
+  const auto chunk = std::get<SnapshotChunk>(message_of(bytes_of(encode(one_of_each()[10]))).body);
   EXPECT_EQ(chunk.meta.configuration.learners, std::vector{member_of(3)});
   EXPECT_EQ(chunk.crc, 0xffffffffu);
+}
+
+TEST(RaftCodec, an_introduction_arrives_as_it_was_made) {
+  const raft::Introduction introduction{.cluster = "c",
+                                        .voters = {BrokerId{1}, BrokerId{2}},
+                                        .from = member_of(1),
+                                        .to = {BrokerId{2}, {}},
+                                        .asks = true,
+                                        .empty = true};
+  const auto read = decode_raft_message(bytes_of(encode(introduction)));
+  ASSERT_TRUE(read);
+  const auto& got = std::get<raft::Introduction>(*read);
+  EXPECT_EQ(got.cluster, "c");
+  EXPECT_EQ(got.voters, introduction.voters);
+  EXPECT_EQ(got.from, introduction.from);
+  EXPECT_EQ(got.to, introduction.to);
+  EXPECT_TRUE(got.asks && got.empty);
 }
 
 TEST(RaftCodec, what_is_no_message_is_malformed) {
@@ -117,7 +137,8 @@ class RaftTransportTest : public ::testing::Test {
                           return found->second;
                         }});
     node.transport =
-        std::make_unique<GrpcRaftTransport>(*node.channels, *node.loop, clock_, [this](raft::Message message) {
+        std::make_unique<GrpcRaftTransport>(*node.channels, *node.loop, clock_, [this](RaftMessage either) {
+          auto message = std::get<raft::Message>(std::move(either));
           MutexLock lock(mutex_);
           received_.push_back(std::move(message));
           changed_.notify_all();
