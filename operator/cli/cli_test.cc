@@ -131,7 +131,7 @@ TEST_F(CliTest, status_json_has_the_shape_that_scripts_rely_on) {
   const Json pod =
       Json::parse(R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"local-kafka-0","namespace":"default",
     "labels":{"millrace.dev/cluster":"local","millrace.dev/component":"broker","apps.kubernetes.io/pod-index":"0"},
-    "annotations":{"millrace.dev/local-ports":"{\"plain\":40001,\"tcp-prometheus\":40002}","millrace.dev/local-pid":"77"}}})");
+    "annotations":{"millrace.dev/local-ports":"{\"plain\":40001,\"rpc\":40003,\"tcp-prometheus\":40002}","millrace.dev/local-pid":"77"}}})");
   ASSERT_TRUE(store_->create(kube::Object(pod)).has_value());
   set_status("Pod", "local-kafka-0", R"({"conditions":[{"type":"Ready","status":"True"}]})");
   set_status("KafkaCluster", "local",
@@ -140,7 +140,7 @@ TEST_F(CliTest, status_json_has_the_shape_that_scripts_rely_on) {
   EXPECT_EQ(
       status_json(*view_clusters(*store_, "default", true)).dump(),
       R"({"clusters":[{"bootstrap":"127.0.0.1:40001","brokers":[{"http":"127.0.0.1:40002","id":0,"kafka":"127.0.0.1:40001",)"
-      R"("pid":77,"ready":true,"rpc":null}],"name":"local","ready":true,)"
+      R"("pid":77,"ready":true,"rpc":"127.0.0.1:40003"}],"name":"local","ready":true,)"
       R"("topics":[{"name":"invoices","partitions":null,"ready":false,"replicas":null}]}]})");
 }
 

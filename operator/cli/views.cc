@@ -103,6 +103,7 @@ Result<std::vector<ClusterView>> view_clusters(kube::Client& kube, const std::st
                               .pod = pod.name,
                               .pid = is_running ? pod.local_pid : 0,
                               .kafka = address(pod, first_listener(object)),
+                              .rpc = address(pod, std::string(desired::kRpcPortName)),
                               .http = address(pod, std::string(desired::kHttpPortName)),
                               .is_ready = ready,
                               .restarts = pod.restarts});
@@ -122,7 +123,7 @@ Json status_json(const std::vector<ClusterView>& clusters) {
       brokers.push_back({{"id", broker.id},
                          {"pid", broker.pid == 0 ? Json(nullptr) : Json(broker.pid)},
                          {"kafka", text_or_null(broker.kafka)},
-                         {"rpc", nullptr},  // brokers have no gRPC port yet
+                         {"rpc", text_or_null(broker.rpc)},
                          {"http", text_or_null(broker.http)},
                          {"ready", broker.is_ready}});
     }

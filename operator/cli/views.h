@@ -25,6 +25,7 @@ struct BrokerView {
   std::string pod;
   int64_t pid = 0;    // 0: none
   std::string kafka;  // "127.0.0.1:9092" of the first listener, "" while there is none
+  std::string rpc;
   std::string http;
   bool is_ready = false;
   int64_t restarts = 0;

@@ -24,8 +24,8 @@ constexpr std::array<std::string_view, 12> kReserved{"node.id",
                                                      "controller.quorum.voters",
                                                      "inter.broker.listener.name",
                                                      "metadata.log.dir"};
-constexpr std::array<std::string_view, 3> kReservedOurs{"millrace.rpc.listener", "millrace.http.listener",
-                                                        "millrace.cluster.id"};
+constexpr std::array<std::string_view, 4> kReservedOurs{"millrace.rpc.listener", "millrace.rpc.advertised.listener",
+                                                        "millrace.http.listener", "millrace.cluster.id"};
 
 }  // namespace
 

@@ -47,11 +47,13 @@ TEST(Desired, every_listener_is_a_port_a_variable_and_an_argument) {
   const Json set =
       set_of("{listeners: [{name: plain, port: 9092, type: internal}, {name: other, port: 9095, type: internal}]}");
   const Json& container = set["spec"]["template"]["spec"]["containers"][0];
-  EXPECT_EQ(container["ports"].size(), 3u);
+  EXPECT_EQ(container["ports"].size(), 4u);
   EXPECT_EQ(container["args"][7],
             "listeners=PLAIN://$(LISTEN_HOST):$(PORT_PLAIN),OTHER://$(LISTEN_HOST):$(PORT_OTHER)");
-  EXPECT_EQ(container["ports"][2]["name"], "tcp-prometheus");
-  EXPECT_EQ(container["ports"][2]["containerPort"], 9404);
+  EXPECT_EQ(container["ports"][2]["name"], "rpc");
+  EXPECT_EQ(container["ports"][2]["containerPort"], 9091);
+  EXPECT_EQ(container["ports"][3]["name"], "tcp-prometheus");
+  EXPECT_EQ(container["ports"][3]["containerPort"], 9404);
 }
 
 TEST(Desired, claims_are_named_data_and_outlive_the_cluster_unless_asked) {

@@ -22,6 +22,8 @@ inline constexpr std::string_view kConfigVolume = "config";
 inline constexpr std::string_view kConfigFile = "broker.yaml";
 inline constexpr std::string_view kHttpPortName = "tcp-prometheus";
 inline constexpr uint16_t kHttpPort = 9404;
+inline constexpr std::string_view kRpcPortName = "rpc";  // between brokers, and from the operator
+inline constexpr uint16_t kRpcPort = 9091;
 
 inline std::string stateful_set_name(std::string_view cluster) { return std::string(cluster) + "-kafka"; }
 inline std::string bootstrap_service_name(std::string_view cluster) {

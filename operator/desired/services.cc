@@ -36,6 +36,10 @@ kube::Object with_template(const api::KafkaCluster& cluster, Json made) {
 // Gives every broker a name of its own, also before it is ready: brokers find each other by it.
 kube::Object headless_service(const api::KafkaCluster& cluster) {
   Json ports = listener_ports(cluster);
+  ports.push_back({{"name", "tcp-" + std::string(kRpcPortName)},
+                   {"port", kRpcPort},
+                   {"targetPort", std::string(kRpcPortName)},
+                   {"protocol", "TCP"}});
   ports.push_back({{"name", std::string(kHttpPortName)},
                    {"port", kHttpPort},
                    {"targetPort", std::string(kHttpPortName)},

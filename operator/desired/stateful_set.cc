@@ -29,6 +29,7 @@ Json environment(const api::KafkaCluster& cluster) {
   for (const api::ListenerSpec& listener : cluster.listeners) {
     env.push_back(value("PORT_" + variable_part(listener.name), std::to_string(listener.port)));
   }
+  env.push_back(value("PORT_" + variable_part(std::string(kRpcPortName)), std::to_string(kRpcPort)));
   env.push_back(value("PORT_" + variable_part(std::string(kHttpPortName)), std::to_string(kHttpPort)));
   return env;
 }
@@ -42,12 +43,15 @@ Json arguments(const api::KafkaCluster& cluster) {
     listeners += separator + name + "://$(LISTEN_HOST):$(PORT_" + name + ")";
     advertised += separator + name + "://$(ADVERTISED_HOST):$(PORT_" + name + ")";
   }
+  const std::string rpc = ":$(PORT_" + variable_part(std::string(kRpcPortName)) + ")";
   const std::string http = "$(LISTEN_HOST):$(PORT_" + variable_part(std::string(kHttpPortName)) + ")";
   return {"--config",   std::string(kConfigPath) + "/" + std::string(kConfigFile),
           "--data-dir", std::string(kDataPath),
           "--set",      "node.id=$(NODE_ID)",
           "--set",      "listeners=" + listeners,
           "--set",      "advertised.listeners=" + advertised,
+          "--set",      "millrace.rpc.listener=$(LISTEN_HOST)" + rpc,
+          "--set",      "millrace.rpc.advertised.listener=$(ADVERTISED_HOST)" + rpc,
           "--set",      "millrace.http.listener=" + http};
 }
 
@@ -56,6 +60,7 @@ Json ports(const api::KafkaCluster& cluster) {
   for (const api::ListenerSpec& listener : cluster.listeners) {
     result.push_back({{"name", listener.name}, {"containerPort", listener.port}, {"protocol", "TCP"}});
   }
+  result.push_back({{"name", std::string(kRpcPortName)}, {"containerPort", kRpcPort}, {"protocol", "TCP"}});
   result.push_back({{"name", std::string(kHttpPortName)}, {"containerPort", kHttpPort}, {"protocol", "TCP"}});
   return result;
 }
