@@ -281,7 +281,8 @@ class Silence(unittest.TestCase):
         wire.call(API_VERSIONS, 0, b"")
         here = "%04X" % wire.socket.getsockname()[1]
         with open("/proc/net/tcp") as table:
-            theirs = [row for row in map(str.split, table) if row[2].endswith(":" + here)]
+            there = "%04X" % broker.kafka_port  # the port of ours may have belonged to another connection a moment ago
+            theirs = [row for row in map(str.split, table) if row[1].endswith(":" + there) and row[2].endswith(":" + here)]
         self.assertEqual([row[5].split(":")[0] for row in theirs], ["02"], "the broker's side has no keepalive timer")
         tcp_repair = 19  # a socket that is closed in this state sends nothing
         try:
@@ -326,7 +327,8 @@ class StartUp(unittest.TestCase):
         kafka, http = free_ports(2)
         more = [f"millrace.cluster.id={cluster}"] if cluster else []
         more += [f"node.id={node}"] if node is not None else []
-        settings = [f"listeners=PLAINTEXT://127.0.0.1:{kafka}", f"millrace.http.listener=127.0.0.1:{http}", *more]
+        settings = [f"listeners=PLAINTEXT://127.0.0.1:{kafka}", f"millrace.http.listener=127.0.0.1:{http}",
+                    "millrace.rpc.listener=127.0.0.1:0", *more]
         return ["--data-dir", directory, *[part for s in settings for part in ("--set", s)]]
 
     def used_directory(self):
@@ -364,7 +366,7 @@ class StartUp(unittest.TestCase):
         self.addCleanup(other.remove)
         http = free_ports(1)[0]
         said = self.refused("--data-dir", os.path.join(other.directory, "data"), "--set", f"listeners=PLAINTEXT://{broker.bootstrap}",
-                            "--set", f"millrace.http.listener=127.0.0.1:{http}")
+                            "--set", f"millrace.http.listener=127.0.0.1:{http}", "--set", "millrace.rpc.listener=127.0.0.1:0")
         self.assertIn(broker.bootstrap, said)
 
     def test_a_misspelt_property_names_the_nearest(self):
