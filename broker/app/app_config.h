@@ -48,8 +48,35 @@ inline constexpr ConfigKey kClusterId{
     .fallback = "",
     .doc = "The cluster that the data must belong to; empty: that of the data directory, or a new one."};
 
-inline constexpr std::array kAppConfig{kNodeId,  kListeners, kAdvertisedListeners, kListenerProtocols,
-                                       kLogDirs, kRack,      kHttpListener,        kClusterId};
+inline constexpr ConfigKey kQuorumVoters{
+    .name = "controller.quorum.voters",
+    .type = ConfigType::list,
+    .fallback = "",
+    .doc =
+        "The brokers that begin the cluster's metadata quorum, as ID@HOST:RPCPORT, the same on every broker; empty: "
+        "this broker alone."};
+inline constexpr ConfigKey kRpcListener{
+    .name = "millrace.rpc.listener",
+    .type = ConfigType::string,
+    .fallback = "127.0.0.1:9091",
+    .doc = "HOST:PORT that other brokers and operators connect to (gRPC); port 0 takes any free one."};
+inline constexpr ConfigKey kRpcAdvertised{
+    .name = "millrace.rpc.advertised.listener",
+    .type = ConfigType::string,
+    .fallback = "",
+    .doc =
+        "HOST:PORT that other brokers are told; empty: this broker's entry in controller.quorum.voters, or the "
+        "listener itself."};
+inline constexpr ConfigKey kControlledShutdownMs{
+    .name = "millrace.controlled.shutdown.timeout.ms",
+    .type = ConfigType::int32,
+    .fallback = "10000",
+    .min = 0,
+    .doc = "How long a broker that stops waits until others lead what it leads."};
+
+inline constexpr std::array kAppConfig{kNodeId,       kListeners,   kAdvertisedListeners, kListenerProtocols,
+                                       kLogDirs,      kRack,        kHttpListener,        kClusterId,
+                                       kQuorumVoters, kRpcListener, kRpcAdvertised,       kControlledShutdownMs};
 
 // The keys of every folder, sorted by name.
 std::span<const ConfigKey> all_config_keys();

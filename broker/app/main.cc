@@ -19,7 +19,7 @@
 namespace millrace::app {
 namespace {
 
-enum ExitCode : int { kClean = 0, kStartFailed = 1, kUsage = 2, kDiskFailed = 3 };
+enum ExitCode : int { kClean = 0, kStartFailed = 1, kUsage = 2, kDiskFailed = 3 };  // 1 also: the cluster refuses it
 
 // Few arenas: reactors allocate little and free on other threads, and each arena keeps memory of its own.
 constexpr int kMallocArenas = 2;
@@ -71,13 +71,19 @@ int run(const ConfigSources& sources) {
   raise_and_log_open_files_limit(static_cast<uint64_t>(config_int(config->values, storage::kOpenFilesMax)));
   const sigset_t signals = block_stop_signals();
   const std::string data_dir = config->data_dir;
-  FatalFailure fatal;  // outlives the node
-  auto node = Node::open(*std::move(config), [&fatal](const Error& error) { fatal.set(error); });
+  FatalFailure fatal, refused;  // outlive the node
+  auto node = Node::open(*std::move(config), {.on_serving =
+                                                  [&log] {
+                                                    log.info("ready", {{"version", kBuildVersion}});
+                                                  },
+                                              .on_fatal = [&fatal](const Error& error) { fatal.set(error); },
+                                              .on_refused = [&refused](const Error& error) { refused.set(error); }});
   if (!node) return fail(kStartFailed, node.error());
   for (const server::ListenerOptions& listener : (*node)->listeners()) {
     log.info("listening", {{"listener", listener.name}, {"at", listener.at.to_string()}});
   }
-  log.info("ready", {{"version", kBuildVersion}, {"http", (*node)->http().to_string()}});
+  log.info("listening", {{"listener", "http"}, {"at", (*node)->http().to_string()}});
+  log.info("listening", {{"listener", "rpc"}, {"at", (*node)->rpc().to_string()}});
   int signal_number = 0;
   sigwait(&signals, &signal_number);
   if (const std::optional<Error> error = fatal.get()) {
@@ -86,6 +92,10 @@ int run(const ConfigSources& sources) {
     fail(kDiskFailed, Error{error->code, "the disk of " + data_dir + " failed: " + error->to_string() +
                                              "; check it, then start the broker again"});
     _exit(kDiskFailed);
+  }
+  if (const std::optional<Error> error = refused.get()) {
+    (void)(*node)->stop();
+    return fail(kStartFailed, Error{error->code, "the cluster refuses this broker: " + error->to_string()});
   }
   log.info("stopping", {{"signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT"}});
   const Status stopped = (*node)->stop();

@@ -144,6 +144,53 @@ Status read_listeners(NodeConfig& config) {
   return ok();
 }
 
+// ID@HOST:PORT
+Status read_voters(NodeConfig& config) {
+  const auto refuse = [](const std::string& item, const std::string& why) {
+    return Error{Errc::invalid_config, std::string(kQuorumVoters.name) + ": '" + item + "' " + why};
+  };
+  for (const std::string& item : config_list(config.values, kQuorumVoters)) {
+    const size_t at = item.find('@');
+    int32_t id = -1;
+    const auto [end, error] = std::from_chars(item.data(), item.data() + std::min(at, item.size()), id);
+    auto address = at == std::string::npos ? Result<io::Endpoint>(Errc::invalid_config)
+                                           : parse_endpoint(std::string_view(item).substr(at + 1));
+    if (error != std::errc{} || end != item.data() + std::min(at, item.size()) || id < 0 || !address) {
+      return refuse(item, "is not ID@HOST:PORT");
+    }
+    if (address->host.empty() || address->port == 0) return refuse(item, "names no address that others can reach");
+    if (!config.voters.emplace(BrokerId{id}, *address).second) return refuse(item, "is the second one of that id");
+  }
+  if (config.voters.size() > 1 && config.voters.size() % 2 == 0) {
+    config.warnings.push_back(std::string(kQuorumVoters.name) + " names " + std::to_string(config.voters.size()) +
+                              " brokers: one more or one less survives the loss of as many");
+  }
+  return ok();
+}
+
+Status read_rpc(NodeConfig& config) {
+  auto listener = parse_endpoint(config_string(config.values, kRpcListener));
+  if (!listener) return Error{Errc::invalid_config, std::string(kRpcListener.name) + ": " + listener.error().context};
+  config.rpc = *listener;
+  TRY(read_voters(config));
+  const std::string advertised = config_string(config.values, kRpcAdvertised);
+  if (!advertised.empty()) {
+    auto told = parse_endpoint(advertised);
+    if (!told) return Error{Errc::invalid_config, std::string(kRpcAdvertised.name) + ": " + told.error().context};
+    config.rpc_advertised = *told;
+  } else if (const auto self = config.voters.find(config.id); self != config.voters.end()) {
+    config.rpc_advertised = self->second;
+  } else {
+    config.rpc_advertised = {config.rpc.host, 0};
+  }
+  if (is_any_address(config.rpc_advertised.host) && !config.voters.empty()) {
+    return Error{Errc::invalid_config, std::string(kRpcListener.name) + " takes connections on all addresses: set " +
+                                           std::string(kRpcAdvertised.name) + " to the one that other brokers reach"};
+  }
+  if (config.voters.empty()) config.voters[config.id] = config.rpc_advertised;
+  return ok();
+}
+
 }  // namespace
 
 std::span<const ConfigKey> all_config_keys() {
@@ -189,6 +236,7 @@ Result<NodeConfig> read_node_config(io::FileSystem& fs, const ConfigSources& sou
   auto http = parse_endpoint(config_string(config.values, kHttpListener));
   if (!http) return Error{Errc::invalid_config, std::string(kHttpListener.name) + ": " + http.error().context};
   config.http = *std::move(http);
+  TRY(read_rpc(config));
   config.cluster_id = config_string(config.values, kClusterId);
   config.rack = config_string(config.values, kRack);
   return config;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,6 +30,9 @@ struct NodeConfig {
   std::vector<server::ListenerOptions> listeners;
   std::vector<metadata::ListenerEndpoint> advertised;  // by the same names; port 0: the listener's own
   io::Endpoint http;
+  io::Endpoint rpc;                         // where it listens
+  io::Endpoint rpc_advertised;              // port 0: the listener's own
+  std::map<BrokerId, io::Endpoint> voters;  // that begin the quorum; this broker alone if nothing was set
   std::string cluster_id;
   std::string rack;
 };

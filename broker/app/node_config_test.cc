@@ -36,6 +36,45 @@ TEST_F(NodeConfigTest, without_arguments_it_is_one_node_on_the_loopback_address)
   EXPECT_EQ(config->http.to_string(), "127.0.0.1:9404");
 }
 
+TEST_F(NodeConfigTest, without_voters_a_broker_is_a_quorum_of_its_own) {
+  const auto config = with({"node.id=3"});
+  ASSERT_TRUE(config) << config.error().to_string();
+  EXPECT_EQ(config->rpc.to_string(), "127.0.0.1:9091");
+  ASSERT_EQ(config->voters.size(), 1u);
+  EXPECT_TRUE(config->voters.contains(BrokerId{3}));
+}
+
+TEST_F(NodeConfigTest, a_voter_is_reached_where_the_list_of_voters_says) {
+  const auto config = with(
+      {"node.id=2", "millrace.rpc.listener=0.0.0.0:7", "controller.quorum.voters=1@a:91,2@b.example:92,3@[::1]:93"});
+  ASSERT_TRUE(config) << config.error().to_string();
+  EXPECT_EQ(config->voters.at(BrokerId{1}).to_string(), "a:91");
+  EXPECT_EQ(config->voters.at(BrokerId{3}).host, "::1");
+  EXPECT_EQ(config->rpc_advertised.to_string(), "b.example:92");
+  const auto told = with({"node.id=2", "millrace.rpc.advertised.listener=c:9", "controller.quorum.voters=2@b:92"});
+  EXPECT_EQ(told->rpc_advertised.to_string(), "c:9");
+}
+
+TEST_F(NodeConfigTest, voters_that_cannot_be_reached_or_told_apart_are_refused) {
+  for (const char* wrong : {"1", "1@", "@h:1", "x@h:1", "1@h", "1@h:0", "1@:9", "-1@h:9", "1@h:99999"}) {
+    EXPECT_NE(refusal({std::string("controller.quorum.voters=") + wrong}).find("controller.quorum.voters: '"),
+              std::string::npos)
+        << wrong;
+  }
+  EXPECT_EQ(refusal({"controller.quorum.voters=1@a:1,1@b:1"}),
+            "controller.quorum.voters: '1@b:1' is the second one of that id");
+  EXPECT_NE(refusal({"node.id=9", "millrace.rpc.listener=0.0.0.0:9", "controller.quorum.voters=1@a:1"})
+                .find("set millrace.rpc.advertised.listener"),
+            std::string::npos);
+}
+
+TEST_F(NodeConfigTest, an_even_number_of_voters_is_warned_of) {
+  const auto config = with({"node.id=1", "controller.quorum.voters=1@a:1,2@b:1"});
+  ASSERT_TRUE(config);
+  ASSERT_EQ(config->warnings.size(), 1u);
+  EXPECT_NE(config->warnings[0].find("names 2 brokers"), std::string::npos);
+}
+
 TEST_F(NodeConfigTest, a_set_beats_the_file) {
   const auto config = with({"node.id=7"}, "node.id: 3\nbroker.rack: a\n");
   ASSERT_TRUE(config);

@@ -75,10 +75,10 @@ struct NodeTest : testing::Test {
 
   Result<std::unique_ptr<Node>> open(const std::string& data = "data") {
     io::posix::PosixFileSystem fs;
-    ConfigSources sources{
-        .file = {},
-        .sets = {"listeners=PLAINTEXT://127.0.0.1:" + std::to_string(port), "millrace.http.listener=127.0.0.1:0"},
-        .data_dir = directory + "/" + data};
+    ConfigSources sources{.file = {},
+                          .sets = {"listeners=PLAINTEXT://127.0.0.1:" + std::to_string(port),
+                                   "millrace.http.listener=127.0.0.1:0", "millrace.rpc.listener=127.0.0.1:0"},
+                          .data_dir = directory + "/" + data};
     auto config = read_node_config(fs, sources);
     if (!config) return std::move(config).error();
     return Node::open(*std::move(config));

@@ -1,22 +1,43 @@
 #include "broker/rpc/grpc_runtime.h"
 
+#include <memory>
 #include <mutex>
 
 #include <grpc/grpc.h>
 #include <grpc/support/log.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
 
 #include "broker/base/logger.h"
 
 namespace millrace::rpc {
+namespace {
+
+// A channel to nowhere with one call on it, never destroyed: as long as it is there, so are the threads and the queue
+// that all calls share.
+struct Anchor {
+  std::shared_ptr<grpc::Channel> channel =
+      grpc::CreateChannel("unix:/dev/null/nowhere", grpc::InsecureChannelCredentials());
+  grpc::GenericStub stub{channel};
+  grpc::ClientContext context;
+  grpc::Slice nothing;
+  grpc::ByteBuffer request{&nothing, 1};
+  grpc::ByteBuffer answer;
+};
+
+}  // namespace
 
 void prepare_grpc() {
   static std::once_flag once;
   std::call_once(once, [] {
-    grpc_init();  // never shut down again
     gpr_set_log_function([](gpr_log_func_args* line) {
       static const Logger log("grpc");
       log.debug("gRPC says", {{"message", std::string(line->message)}});
     });
+    grpc_init();  // never shut down again
+    auto* anchor = new Anchor;
+    anchor->stub.UnaryCall(&anchor->context, "/none", grpc::StubOptions(), &anchor->request, &anchor->answer,
+                           [](const grpc::Status&) {});
   });
 }
 

@@ -47,7 +47,8 @@ def start_ms():
     with open(broker.log_path, "ab") as log:
         broker.process = subprocess.Popen(
             [str(harness.BINARIES / "millrace-broker"), "--data-dir", os.path.join(broker.directory, "data"),
-             "--set", f"listeners=PLAINTEXT://127.0.0.1:{port}", "--set", f"millrace.http.listener=127.0.0.1:{broker.http_port}"],
+             "--set", f"listeners=PLAINTEXT://127.0.0.1:{port}", "--set", f"millrace.http.listener=127.0.0.1:{broker.http_port}",
+             "--set", "millrace.rpc.listener=127.0.0.1:0"],
             stdout=log, stderr=log)
     try:
         while time.perf_counter() - begin < RECEIVE_SECONDS_MAX:

@@ -27,7 +27,8 @@ class DiskFailure(unittest.TestCase):
         self.bootstrap = f"127.0.0.1:{kafka}"
         # Its words go into a pipe: the limit below also holds for files that it logs to.
         process = subprocess.Popen([str(BINARIES / "millrace-broker"), "--data-dir", os.path.join(self.directory, "data"),
-                                    "--set", f"listeners=PLAINTEXT://{self.bootstrap}", "--set", f"millrace.http.listener=127.0.0.1:{http}"],
+                                    "--set", f"listeners=PLAINTEXT://{self.bootstrap}", "--set", f"millrace.http.listener=127.0.0.1:{http}",
+                                    "--set", "millrace.rpc.listener=127.0.0.1:0"],
                                    stderr=subprocess.PIPE, **limits)
         self.addCleanup(self.end, process)
 

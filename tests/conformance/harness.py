@@ -37,13 +37,21 @@ def need(command, package):
         skip(f"{command} is missing: install the Debian package {package}")
 
 
+_given_ports = set()
+
+
 def free_ports(count):
-    """Ports that were free a moment ago; all are held at once, so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Ports that were free a moment ago and that nobody in this process was given before."""
+    sockets, ports = [], []
     try:
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
+        while len(ports) < count:  # all are held at once, so that they differ
+            sockets.append(socket.socket())
+            sockets[-1].bind(("127.0.0.1", 0))
+            port = sockets[-1].getsockname()[1]
+            if port not in _given_ports:
+                ports.append(port)
+        _given_ports.update(ports)
+        return ports
     finally:
         for s in sockets:
             s.close()
@@ -82,6 +90,7 @@ class Broker:
 
     def start(self):
         settings = {"listeners": f"PLAINTEXT://{self.bootstrap}", "millrace.http.listener": f"127.0.0.1:{self.http_port}",
+                    "millrace.rpc.listener": "127.0.0.1:0",
                     "group.initial.rebalance.delay.ms": "100"}
         settings.update({name.replace("_", "."): value for name, value in self.properties.items()})
         command = [str(BINARIES / "millrace-broker"), "--data-dir", os.path.join(self.directory, "data")]
