@@ -11,7 +11,8 @@ namespace {
 const Logger kLog("app");
 
 constexpr std::string_view kMetadataDirectory = "__cluster_metadata-0";
-constexpr std::chrono::seconds kForwardTimeout{30};  // for a client's request; then its own broker answers
+constexpr size_t kMessageOverheadMax = size_t{1} << 20;  // of a message between brokers beside its largest batch
+constexpr std::chrono::seconds kForwardTimeout{30};      // for a client's request; then its own broker answers
 
 }  // namespace
 
@@ -30,13 +31,28 @@ Result<io::Endpoint> Node::State::address_of(BrokerId broker) const {
   return Error{Errc::not_found, "the address of broker " + std::to_string(broker.value())};
 }
 
+// A copied or emptied data directory is another broker under a known name.
+Status Node::State::admit(const rpc::Identity& caller) const {
+  const metadata::ImagePointer image = images.load();
+  const metadata::BrokerImage* known = image->find_broker(caller.node);
+  if (known == nullptr || known->directory_id == caller.directory_id) return ok();
+  return Error{Errc::cluster_mismatch, "broker " + std::to_string(caller.node.value()) +
+                                           " is registered with data directory " + known->directory_id.to_string() +
+                                           ", not " + caller.directory_id.to_string()};
+}
+
 Status Node::State::open_rpc() {
   identity = {.cluster_id = dir->meta().cluster_id,
               .node = config.id,
               .directory_id = dir->meta().directory_id,
               .incarnation = random.uuid()};
+  // A batch came in a client's request, and goes on in a message with a few words about it.
+  const size_t message_bytes_max =
+      std::min<size_t>(static_cast<size_t>(server_config.request_bytes_max) + kMessageOverheadMax, INT32_MAX);
   channels = std::make_unique<rpc::Channels>(
-      rpc::ChannelsOptions{.self = identity, .address_of = [this](BrokerId broker) { return address_of(broker); }});
+      rpc::ChannelsOptions{.self = identity,
+                           .address_of = [this](BrokerId broker) { return address_of(broker); },
+                           .message_bytes_max = message_bytes_max});
   TRY_ASSIGN(quorum_loop, io::posix::EpollEventLoop::start("quorum"));
   TRY_ASSIGN(quorum_disk, io::posix::EpollEventLoop::start("quorum-disk"));
   TRY_ASSIGN(quorum_apply, io::posix::EpollEventLoop::start("metadata"));
@@ -80,12 +96,15 @@ Status Node::State::open_rpc() {
                        done(control::ControllerAnswer(control::ForwardedReply{std::move(*reply)}));
                      });
   };
-  controller_service = rpc::make_controller_service(identity, {}, quorum->host());
+  const rpc::Admission admission = [this](const rpc::Identity& caller) { return admit(caller); };
+  controller_service = rpc::make_controller_service(identity, admission, quorum->host());
   TRY_ASSIGN(rpc_server, rpc::RpcServer::open({.at = config.rpc,
                                                .self = identity,
+                                               .admission = admission,
                                                .services = {controller_service.get()},
                                                .streams = {{rpc::GrpcRaftTransport::kMethod, raft_transport.get()},
-                                                           {rpc::GrpcPeerTransport::kMethod, peer_transport.get()}}}));
+                                                           {rpc::GrpcPeerTransport::kMethod, peer_transport.get()}},
+                                               .message_bytes_max = message_bytes_max}));
   raft_node.store(&quorum->node(), std::memory_order_release);
   return ok();
 }
@@ -153,7 +172,7 @@ void Node::State::on_registered(int64_t epoch) {
 void Node::State::begin_to_serve() {
   const metadata::ImagePointer image = images.load();
   const metadata::BrokerImage* self = image->find_broker(config.id);
-  if (serving != Serving::waits || self == nullptr || self->incarnation != identity.incarnation) return;
+  if (is_stopping || serving != Serving::waits || self == nullptr || self->incarnation != identity.incarnation) return;
   serving = Serving::opens;
   // Before the first link to a leader is opened, which says it once. The answer to the registration may come later.
   isr_keeper->set_broker_epoch(self->epoch);

@@ -86,6 +86,7 @@ struct Node::State final : control::BrokerLifecycleEvents, server::ControllerRou
   Status open_rpc();
   Status join();
   Result<io::Endpoint> address_of(BrokerId broker) const;
+  Status admit(const rpc::Identity& caller) const;
   void begin_to_serve();
   void open_partitions(const metadata::ImagePointer& image);
   void on_image(const metadata::ImagePointer& now);
@@ -99,6 +100,7 @@ struct Node::State final : control::BrokerLifecycleEvents, server::ControllerRou
   // node_stop.cc
   Status stop();
   void leave();
+  void end_join();
   void stop_serving();
   void stop_cluster();
 
@@ -157,8 +159,9 @@ struct Node::State final : control::BrokerLifecycleEvents, server::ControllerRou
   std::unique_ptr<HttpEndpoints> http;
 
   enum class Serving : uint8_t { waits, opens, serves };
-  Serving serving = Serving::waits;     // the apply loop's
-  std::atomic<bool> is_serving{false};  // partitions and groups are there
+  Serving serving = Serving::waits;      // the apply loop's
+  std::atomic<bool> is_stopping{false};  // nothing is begun any more
+  std::atomic<bool> is_serving{false};   // partitions and groups are there
   std::atomic<bool> is_fenced{true};
   std::atomic<bool> is_isolated{true};
   mutable Mutex mutex;

@@ -24,6 +24,17 @@ void run_on(io::posix::EpollEventLoop& loop, const std::function<void()>& what) 
 
 }  // namespace
 
+// Nothing that a start set going is under way any more when this returns: the registration hears no answer, and
+// partitions that were being opened are open.
+void Node::State::end_join() {
+  is_stopping.store(true, std::memory_order_release);
+  if (lifecycle) run_on(*control_loop, [this] { lifecycle->stop(); });
+  if (!quorum_apply || !background) return;
+  run_on(*quorum_apply, [] {});  // who looked at is_stopping before has posted to
+  run_on(*background, [] {});    // this one, which posts back to
+  run_on(*quorum_apply, [] {});
+}
+
 // Others take over what this broker leads, while it still serves.
 void Node::State::leave() {
   if (!is_serving || images.load()->brokers.size() < 2) return;
@@ -55,7 +66,6 @@ void Node::State::stop_serving() {
 }
 
 void Node::State::stop_cluster() {
-  if (lifecycle) run_on(*control_loop, [this] { lifecycle->stop(); });
   if (peer_transport) peer_transport->set_acceptor(nullptr);
   if (replicator) replicator->stop_accepting();
   if (quorum) {
@@ -75,6 +85,7 @@ Status Node::State::stop() {
   if (stopped) return ok();
   stopped = true;
   if (lifecycle) leave();
+  end_join();
   http.reset();
   if (purgatory) stop_serving();
   stop_cluster();

@@ -73,12 +73,13 @@ struct NodeTest : testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(directory); }
 
-  Result<std::unique_ptr<Node>> open(const std::string& data = "data") {
+  Result<std::unique_ptr<Node>> open(const std::string& data = "data", const std::vector<std::string>& more = {}) {
     io::posix::PosixFileSystem fs;
     ConfigSources sources{.file = {},
                           .sets = {"listeners=PLAINTEXT://127.0.0.1:" + std::to_string(port),
                                    "millrace.http.listener=127.0.0.1:0", "millrace.rpc.listener=127.0.0.1:0"},
                           .data_dir = directory + "/" + data};
+    sources.sets.insert(sources.sets.end(), more.begin(), more.end());
     auto config = read_node_config(fs, sources);
     if (!config) return std::move(config).error();
     return Node::open(*std::move(config));
@@ -97,6 +98,29 @@ TEST_F(NodeTest, whoever_connects_while_it_starts_is_answered_by_a_registered_br
     ASSERT_EQ(brokers, 1) << "round " << round;
     ASSERT_TRUE((*node)->stop());
   }
+}
+
+TEST_F(NodeTest, a_broker_can_be_stopped_at_any_moment_of_its_start) {
+  for (int round = 0; round < 30; ++round) {
+    const auto node = open("data-" + std::to_string(round % 3));
+    ASSERT_TRUE(node.has_value()) << node.error().to_string();
+    for (int spin = 0; spin < round * 3000; ++spin) std::this_thread::yield();  // spreads the stops over the start
+    EXPECT_TRUE((*node)->stop()) << "round " << round;
+  }
+}
+
+TEST_F(NodeTest, a_broker_that_waits_for_the_other_voters_can_be_stopped) {
+  const auto node = open("data", {"node.id=1", "millrace.cluster.id=AAAAAAAAAAAAAAAAAAAAAA",
+                                  "controller.quorum.voters=1@127.0.0.1:1,2@127.0.0.1:2,3@127.0.0.1:3"});
+  ASSERT_TRUE(node.has_value()) << node.error().to_string();
+  EXPECT_TRUE((*node)->stop());
+}
+
+TEST_F(NodeTest, a_voter_among_others_needs_the_clusters_id) {
+  const auto node = open("data", {"node.id=1", "controller.quorum.voters=1@127.0.0.1:1,2@127.0.0.1:2,3@127.0.0.1:3"});
+  ASSERT_FALSE(node.has_value());
+  EXPECT_EQ(node.error().code, Errc::invalid_config);
+  EXPECT_NE(node.error().context.find("millrace.cluster.id"), std::string::npos);
 }
 
 TEST_F(NodeTest, a_port_that_is_taken_ends_the_start_before_anything_is_registered) {

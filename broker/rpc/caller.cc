@@ -29,7 +29,7 @@ Caller identify(const grpc::ServerContextBase& context, const Identity& self, co
   }
   Result<Identity> caller = from_metadata(metadata);
   Status good = caller ? check_caller(self, *caller) : Status(caller.error());
-  if (good && admission && caller->node != kNoBroker) good = admission(*caller);
+  if (good && admission) good = admission(*caller);
   if (good) return {grpc::Status::OK, std::move(caller).value()};
   const std::string words = good.error().to_string();
   if (is_news(words)) kLog.warn("a caller is refused", {{"peer", context.peer()}, {"why", words}});

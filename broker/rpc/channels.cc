@@ -111,9 +111,10 @@ Error to_error(const grpc::Status& status, const std::string& what) {
 
 Channels::Channels(ChannelsOptions options) : options_(std::move(options)) { prepare_grpc(); }
 
-std::shared_ptr<grpc::Channel> Channels::make(const io::Endpoint& at, int purpose) const {
+std::shared_ptr<grpc::Channel> Channels::make(const io::Endpoint& at, Purpose purpose) const {
   grpc::ChannelArguments arguments;
-  arguments.SetInt("millrace.purpose", purpose);  // channels with unequal arguments share no connection
+  arguments.SetInt("millrace.purpose",
+                   static_cast<int>(purpose));  // channels with unequal arguments share no connection
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, static_cast<int>(kReconnectMin.count()));
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(kReconnectMin.count()));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, static_cast<int>(kReconnectMax.count()));
@@ -129,12 +130,10 @@ Result<std::shared_ptr<grpc::Channel>> Channels::to(BrokerId broker, Purpose pur
   MutexLock lock(mutex_);
   Known& known = known_[{broker, purpose}];
   if (known.channel == nullptr || known.at.host != at.host || known.at.port != at.port) {
-    known = {at, make(at, static_cast<int>(purpose))};
+    known = {at, make(at, purpose)};
   }
   return known.channel;
 }
-
-std::shared_ptr<grpc::Channel> Channels::to_address(const io::Endpoint& at) const { return make(at, -1); }
 
 std::unique_ptr<ByteStream> Channels::open_stream(BrokerId broker, Purpose purpose, const std::string& method,
                                                   io::EventLoop& loop, ByteStreamEvents& events) {

@@ -40,8 +40,6 @@ class Channels {
 
   // The address may turn out to be another broker's: callers look at the server's identity (check_server).
   Result<std::shared_ptr<grpc::Channel>> to(BrokerId broker, Purpose purpose) EXCLUDES(mutex_);
-  // The same for an address whose broker is not known yet. Not kept.
-  std::shared_ptr<grpc::Channel> to_address(const io::Endpoint& at) const;
 
   // A stream of `method` ("/package.Service/Method") to `broker`, on `loop`, called there. Never fails: what is wrong
   // is told to `events`, which outlives the stream.
@@ -53,7 +51,7 @@ class Channels {
     io::Endpoint at;
     std::shared_ptr<grpc::Channel> channel;
   };
-  std::shared_ptr<grpc::Channel> make(const io::Endpoint& at, int purpose) const;
+  std::shared_ptr<grpc::Channel> make(const io::Endpoint& at, Purpose purpose) const;
 
   const ChannelsOptions options_;
   Mutex mutex_;

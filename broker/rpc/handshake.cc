@@ -27,9 +27,7 @@ Result<int32_t> number_of(const CallMetadata& metadata, const char* name) {
   return number;
 }
 
-std::string name_of(BrokerId node) {
-  return node == kNoBroker ? std::string("a tool") : "broker " + std::to_string(node.value());
-}
+std::string name_of(BrokerId node) { return "broker " + std::to_string(node.value()); }
 
 Status check_version_and_cluster(const Identity& self, const Identity& other) {
   if (other.version != self.version) {
@@ -37,7 +35,7 @@ Status check_version_and_cluster(const Identity& self, const Identity& other) {
                                                 " of the protocol between brokers, " + name_of(self.node) +
                                                 " version " + std::to_string(self.version)};
   }
-  if (other.cluster_id != self.cluster_id && !(other.node == kNoBroker && other.cluster_id.empty())) {
+  if (other.cluster_id != self.cluster_id) {
     return Error{Errc::cluster_mismatch, name_of(other.node) + " belongs to cluster " + other.cluster_id + ", " +
                                              name_of(self.node) + " to cluster " + self.cluster_id};
   }
@@ -69,6 +67,7 @@ Result<Identity> from_metadata(const CallMetadata& metadata) {
 
 Status check_caller(const Identity& self, const Identity& caller) {
   TRY(check_version_and_cluster(self, caller));
+  if (caller.node.value() < 0) return Error{Errc::cluster_mismatch, "the caller does not say which broker it is"};
   if (caller.node == self.node && caller.incarnation != self.incarnation) {
     return Error{Errc::cluster_mismatch, "another process has this broker's node.id " +
                                              std::to_string(self.node.value()) +

@@ -20,9 +20,9 @@ inline constexpr int32_t kProtocolVersion = 1;
 struct Identity {
   int32_t version = kProtocolVersion;
   std::string cluster_id;
-  BrokerId node = kNoBroker;  // none: a tool, which may call the services for operators only
-  Uuid directory_id;          // of its data directory
-  Uuid incarnation;           // of its process
+  BrokerId node = kNoBroker;
+  Uuid directory_id;  // of its data directory
+  Uuid incarnation;   // of its process
   friend bool operator==(const Identity&, const Identity&) = default;
 };
 
@@ -37,7 +37,7 @@ CallMetadata to_metadata(const Identity& identity);
 Result<Identity> from_metadata(const CallMetadata& metadata);
 
 // Whether `caller` may talk to `self`; each error is one sentence for both logs. unsupported_version: another version
-// of the protocol; cluster_mismatch: another cluster, or a node with this one's own id.
+// of the protocol; cluster_mismatch: another cluster, no broker at all, or one with this one's own id.
 Status check_caller(const Identity& self, const Identity& caller);
 // The same from the caller's side: `called` is whom it meant to reach, kNoBroker if any will do; `address` is for
 // words.

@@ -54,11 +54,10 @@ TEST(Handshake, another_version_or_cluster_is_refused_in_words_that_name_both) {
   EXPECT_EQ(cluster.error().context, "broker 2 belongs to cluster d, broker 1 to cluster c");
 }
 
-TEST(Handshake, a_tool_may_call_without_knowing_the_cluster) {
-  EXPECT_TRUE(check_caller(kSelf, Identity{}));
-  Identity wrong;
-  wrong.cluster_id = "d";
-  EXPECT_FALSE(check_caller(kSelf, wrong));
+TEST(Handshake, who_is_no_broker_is_refused) {
+  Identity nobody = other();
+  nobody.node = kNoBroker;
+  EXPECT_EQ(check_caller(kSelf, nobody).error().code, Errc::cluster_mismatch);
 }
 
 TEST(Handshake, a_second_process_with_this_brokers_id_is_refused) {

@@ -93,7 +93,7 @@ void GrpcRaftTransport::stop() {
 }
 
 ByteStreamEvents* GrpcRaftTransport::accept(std::unique_ptr<ByteStream> stream, const Identity& caller) {
-  if (stopped_ || caller.node == kNoBroker) return nullptr;
+  if (stopped_) return nullptr;
   auto incoming = std::make_unique<Incoming>(*this, std::move(stream), caller.node);
   Incoming* events = incoming.get();
   incoming_[caller.node] = std::move(incoming);  // a member that comes again has given its earlier stream up

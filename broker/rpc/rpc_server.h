@@ -19,7 +19,7 @@ namespace millrace::rpc {
 struct RpcServerOptions {
   io::Endpoint at;  // port 0: any free one
   Identity self;
-  Admission admission;                                   // of callers that have a node id; may be empty
+  Admission admission;                                   // may be empty
   std::shared_ptr<grpc::ServerCredentials> credentials;  // null: plaintext
   std::vector<grpc::Service*> services;                  // unary ones; outlive the server
   std::map<std::string, ByteStreamAcceptor*> streams;    // by method; outlive the server

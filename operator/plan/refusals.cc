@@ -5,7 +5,7 @@ namespace millrace::plan {
 
 namespace {
 
-// More brokers need the metadata quorum and replication between them.
+// More of them need to know each other's addresses, and permits before one of them is stopped.
 constexpr int32_t kBrokersMax = 1;
 
 }  // namespace
@@ -14,7 +14,7 @@ std::vector<std::string> refusals(const api::KafkaCluster& cluster, const desire
   std::vector<std::string> result;
   if (cluster.replicas > kBrokersMax) {
     result.push_back("spec.replicas is " + std::to_string(cluster.replicas) +
-                     ": brokers do not replicate to each other in this version; set it to 1");
+                     ": this version of the operator runs one broker; set it to 1");
   }
   if (!cluster.version.empty() && cluster.version != defaults.version) {
     result.push_back("spec.version is " + cluster.version + ": this operator runs " + defaults.version +
