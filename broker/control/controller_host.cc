@@ -55,7 +55,6 @@ struct ControllerHost::Active {
   Active(Quorum& quorum, raft::Tenure tenure, Offset next, std::function<void()> drained)
       : writer(quorum, tenure, next, std::move(drained)) {}
   Writer writer;
-  metadata::ImageStore decided;  // what the controller has decided; nobody looks: the committed image is published
   std::shared_ptr<metadata::LocalController> controller;
 };
 
@@ -64,6 +63,7 @@ ControllerHost::~ControllerHost() { follow(); }
 
 void ControllerHost::lead(metadata::ImagePointer image, raft::Tenure tenure) {
   follow();
+  const Offset from = image->applied;
   auto active =
       std::make_shared<Active>(*options_.quorum, tenure, image->applied.next(), [failed = options_.on_failed, tenure] {
         if (failed) failed(tenure);
@@ -71,7 +71,6 @@ void ControllerHost::lead(metadata::ImagePointer image, raft::Tenure tenure) {
   active->controller =
       metadata::LocalController::start({.log = &active->writer,
                                         .clock = options_.clock,
-                                        .images = &active->decided,
                                         .config = options_.config,
                                         .new_uuid = options_.new_uuid,
                                         .quorum = [quorum = options_.quorum] { return quorum->view(); },
@@ -85,7 +84,7 @@ void ControllerHost::lead(metadata::ImagePointer image, raft::Tenure tenure) {
     active_ = active;
     active_flag_.store(true, std::memory_order_release);
   }
-  kLog.info("this broker is the controller now", {{"offset", active->decided.load()->applied}});
+  kLog.info("this broker is the controller now", {{"offset", from}});
   active->controller->initialize(options_.cluster_id, [](const Result<Unit>& done) {
     if (!done) kLog.warn("the metadata log was not initialized", {{"why", done.error().to_string()}});
   });

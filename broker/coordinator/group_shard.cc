@@ -42,7 +42,6 @@ GroupShard::GroupShard(const GroupCoordinatorOptions& options, PartitionIndex pa
                                              .limits = {.batch_bytes_max = SIZE_MAX},  // the log's own counts
                                              .state = std::move(groups),
                                              .next = next,
-                                             .publication = {},
                                              .on_failed = [this](const Error& error) {
                                                options_.metrics->append_failures.add();
                                                release_all(errc_of(error), AndThen::close);

@@ -16,12 +16,9 @@ struct RunnerOptions {
   RunnerLimits limits;
   State state;     // after replay of the log
   Offset next{0};  // offset that the next record of the log gets: the runner is the log's only writer
-  // Called after a batch was applied; what it returns runs once that batch is committed, before its replies: the place
-  // to publish a snapshot of the state. May be empty.
-  std::function<std::function<void()>(State&)> publication;
-  // An append failed: the state is ahead of the log. Every waiting command has been answered with the error, later ones
-  // are until restart() brings a state that was replayed again. Called once per failure, may hand the work on to
-  // another thread. May be empty.
+  // An append failed: the state is ahead of the log. Every waiting command has been answered with the error, and later
+  // ones are; whoever replays the log makes another runner. Called once, may hand the work on to another thread. May be
+  // empty.
   std::function<void(const Error&)> on_failed;
 };
 
@@ -30,9 +27,9 @@ struct RunnerOptions {
 // so every answer, that of a read too, waits until everything before it has committed.
 //
 // Thread-safe. There is no thread of its own: a command runs on the thread that submits it, unless another one is in
-// the machine, which then takes it along (nobody waits for a lock while another appends). Replies and publications run
-// one at a time, in order, on a thread that submits or that reports a commit; they may submit again and must not block.
-// Commands taken together are appended as one batch. `State` has void apply(Offset, const Record&), which cannot fail.
+// the machine, which then takes it along (nobody waits for a lock while another appends). Replies run one at a time, in
+// order, on a thread that submits or that reports a commit; they may submit again and must not block. Commands taken
+// together are appended as one batch. `State` has void apply(Offset, const Record&), which cannot fail.
 template <class State>
 class Runner {
  public:
@@ -50,13 +47,6 @@ class Runner {
     core_->submit(std::make_unique<Typed<Decide, Done>>(*core_, std::move(decide), std::move(done)));
   }
 
-  // After a failure: goes on from a replayed state.
-  void restart(State state, Offset next) {
-    Core* core = core_.get();
-    auto held = std::make_shared<State>(std::move(state));
-    core_->restart([core, held] { core->state = std::move(*held); }, next);
-  }
-
   // Refuses further commands, answers waiting ones with shutting_down and returns when no thread is in the machine.
   // Close the log writer first, so that what can be committed is. Not from a reply.
   void stop() { core_->stop(); }
@@ -67,15 +57,12 @@ class Runner {
     Core(LogWriter& log, const Clock& clock, RunnerLimits limits, Offset next, RunnerOptions<State>&& options)
         : RunnerCore(log, clock, limits, next),
           state(std::move(options.state)),
-          publish(std::move(options.publication)),
           failed_hook(std::move(options.on_failed)) {}
     void apply(Offset offset, const Record& record) override { state.apply(offset, record); }
-    std::function<void()> publication() override { return publish ? publish(state) : std::function<void()>(); }
     void on_failed(const Error& error) override {
       if (failed_hook) failed_hook(error);
     }
     State state;
-    std::function<std::function<void()>(State&)> publish;
     std::function<void(const Error&)> failed_hook;
   };
 

@@ -37,14 +37,6 @@ void RunnerCore::submit(std::unique_ptr<Command> command) {
   refused->finish(Error{stopped ? Errc::shutting_down : Errc::overloaded, "too many commands wait"});
 }
 
-void RunnerCore::restart(std::function<void()> install, Offset next) {
-  {
-    MutexLock lock(mutex_);
-    restart_ = Restart{std::move(install), next};
-  }
-  enter();
-}
-
 void RunnerCore::stop() {
   {
     MutexLock lock(mutex_);
@@ -81,30 +73,19 @@ void RunnerCore::run() {
   for (;;) {
     std::deque<std::unique_ptr<Command>> commands;
     std::deque<Outcome> outcomes;
-    std::optional<Restart> restart;
     bool stopped = false;
     {
       MutexLock lock(mutex_);
       stopped = stopped_;
-      if (incoming_.empty() && outcomes_.empty() && !restart_ && !(stopped && !parked_.empty())) {
+      if (incoming_.empty() && outcomes_.empty() && !(stopped && !parked_.empty())) {
         running_ = false;
         idle_.notify_all();
         return;
       }
       commands.swap(incoming_);
       outcomes.swap(outcomes_);
-      restart.swap(restart_);
     }
     for (Outcome& outcome : outcomes) settle(std::move(outcome));
-    if (restart) {
-      // Only a failed machine may be replaced: replies of a healthy one wait for records of the old state.
-      ENSURE(failure_.has_value() && parked_.empty());
-      restart->install();
-      next_ = restart->next;
-      failure_.reset();
-      MutexLock lock(mutex_);
-      failed_ = false;
-    }
     if (stopped) {
       ++generation_;  // outcomes that come later are nobody's
       std::deque<Batch> parked = std::exchange(parked_, {});
@@ -142,7 +123,7 @@ void RunnerCore::decide(std::unique_ptr<Command> command, Batch& batch, Now now)
   if (!fits(bytes, records.size())) {
     return finish(std::move(command), Error{Errc::message_too_large, "records of one command"});
   }
-  // A full batch leaves before these records touch the state, so that its publication holds nothing that comes later.
+  // A full batch leaves before these records count.
   if (!fits(batch.bytes + bytes, batch.records.size() + records.size())) append(batch);
   for (const Record& record : records) {
     apply(next_, record);
@@ -162,7 +143,6 @@ void RunnerCore::decide(std::unique_ptr<Command> command, Batch& batch, Now now)
 void RunnerCore::append(Batch& batch) {
   if (batch.records.empty()) return;
   batch.last = next_.previous();
-  batch.publication = publication();
   std::vector<Record> records = std::move(batch.records);
   // Parked first: the commit may be reported before append() returns.
   parked_.push_back(std::exchange(batch, {}));
@@ -181,7 +161,6 @@ void RunnerCore::settle(Outcome outcome) {
   }
   Batch batch = std::move(parked_.front());
   parked_.pop_front();
-  if (batch.publication) batch.publication();
   for (auto& command : batch.commands) finish(std::move(command), ok());
 }
 

@@ -37,13 +37,11 @@ class RunnerCore : public std::enable_shared_from_this<RunnerCore> {
   virtual ~RunnerCore();
 
   void submit(std::unique_ptr<Command> command);
-  void restart(std::function<void()> install, Offset next);
   void stop();
   bool failed() const;
 
  protected:
   virtual void apply(Offset offset, const Record& record) = 0;
-  virtual std::function<void()> publication() = 0;  // of the state as it is now; called when that is committed
   virtual void on_failed(const Error& error) = 0;
 
  private:
@@ -56,11 +54,6 @@ class RunnerCore : public std::enable_shared_from_this<RunnerCore> {
     size_t bytes = 0;
     Offset last{-1};
     std::vector<std::unique_ptr<Command>> commands;
-    std::function<void()> publication;
-  };
-  struct Restart {
-    std::function<void()> install;
-    Offset next;
   };
 
   bool fits(size_t bytes, size_t records) const;  // an append
@@ -82,7 +75,6 @@ class RunnerCore : public std::enable_shared_from_this<RunnerCore> {
   Condition idle_;
   std::deque<std::unique_ptr<Command>> incoming_ GUARDED_BY(mutex_);
   std::deque<Outcome> outcomes_ GUARDED_BY(mutex_);
-  std::optional<Restart> restart_ GUARDED_BY(mutex_);
   size_t in_flight_ GUARDED_BY(mutex_) = 0;
   bool running_ GUARDED_BY(mutex_) = false;
   bool stopped_ GUARDED_BY(mutex_) = false;

@@ -18,21 +18,16 @@ class MachineController final : public LocalController {
       : config_(options.config),
         new_uuid_(std::move(options.new_uuid)),
         quorum_(std::move(options.quorum)),
-        clock_(*options.clock),
-        images_(*options.images) {
+        clock_(*options.clock) {
     options.recovered.set_controller(config_.self);
-    images_.publish(options.recovered.image());
     const Offset next = options.recovered.current().applied.next();
     machine_ = std::make_unique<machine::Runner<ControllerState>>(
         machine::RunnerOptions<ControllerState>{.log = options.log,
-                                      .clock = options.clock,
-                                      .limits = kLimits,
-                                      .state = ControllerState(std::move(options.recovered), clock_.now()),
-                                      .next = next,
-                                      .publication = [this](ControllerState& state) -> std::function<void()> {
-                                        return [this, image = state.builder.image()] { images_.publish(image); };
-                                      },
-                                      .on_failed = std::move(options.on_failed)});
+                                                .clock = options.clock,
+                                                .limits = kLimits,
+                                                .state = ControllerState(std::move(options.recovered), clock_.now()),
+                                                .next = next,
+                                                .on_failed = std::move(options.on_failed)});
   }
 
   void create_topics(CreateTopics command, Done<CreateTopicsReply> done) override {
@@ -50,9 +45,7 @@ class MachineController final : public LocalController {
   void register_broker(RegisterBroker command, Done<RegisterBrokerReply> done) override {
     submit(std::move(command), std::move(done));
   }
-  void set_fenced(SetFenced command, Done<Unit> done) override {
-    submit(std::move(command), std::move(done));
-  }
+  void set_fenced(SetFenced command, Done<Unit> done) override { submit(std::move(command), std::move(done)); }
   void unregister_broker(UnregisterBroker command, Done<Unit> done) override {
     submit(std::move(command), std::move(done));
   }
@@ -71,21 +64,13 @@ class MachineController final : public LocalController {
   void update_features(UpdateFeatures command, Done<UpdateFeaturesReply> done) override {
     submit(std::move(command), std::move(done));
   }
-  void may_stop(MayStop command, Done<MayStopReply> done) override {
-    submit(std::move(command), std::move(done));
-  }
-  void release_permit(ReleasePermit command, Done<Unit> done) override {
-    submit(std::move(command), std::move(done));
-  }
-  void decommission(Decommission command, Done<Unit> done) override {
-    submit(std::move(command), std::move(done));
-  }
+  void may_stop(MayStop command, Done<MayStopReply> done) override { submit(std::move(command), std::move(done)); }
+  void release_permit(ReleasePermit command, Done<Unit> done) override { submit(std::move(command), std::move(done)); }
+  void decommission(Decommission command, Done<Unit> done) override { submit(std::move(command), std::move(done)); }
   void cancel_decommission(CancelDecommission command, Done<Unit> done) override {
     submit(std::move(command), std::move(done));
   }
-  void set_voters(SetVoters command, Done<Unit> done) override {
-    submit(std::move(command), std::move(done));
-  }
+  void set_voters(SetVoters command, Done<Unit> done) override { submit(std::move(command), std::move(done)); }
   void allocate_producer_ids(AllocateProducerIds command, Done<ProducerIdBlock> done) override {
     submit(std::move(command), std::move(done));
   }
@@ -104,18 +89,13 @@ class MachineController final : public LocalController {
                 std::move(done));
   }
   void initialize(std::string cluster_id, Done<Unit> done) override {
-    submit_with([cluster_id = std::move(cluster_id)](const ControllerState& state, machine::Now) {
-                  return decide_initialization(state.image(), cluster_id);
-                },
-                std::move(done));
+    submit_with(
+        [cluster_id = std::move(cluster_id)](const ControllerState& state, machine::Now) {
+          return decide_initialization(state.image(), cluster_id);
+        },
+        std::move(done));
   }
 
-  void restart(ImageBuilder recovered) override {
-    recovered.set_controller(config_.self);
-    const Offset next = recovered.current().applied.next();
-    images_.publish(recovered.image());  // a command whose outcome was unknown may be in it; the machine stands still
-    machine_->restart(ControllerState(std::move(recovered), clock_.now()), next);
-  }
   void stop() override { machine_->stop(); }
 
  private:
@@ -159,7 +139,6 @@ class MachineController final : public LocalController {
   const std::function<Uuid()> new_uuid_;
   const std::function<QuorumView()> quorum_;
   const Clock& clock_;
-  ImageStore& images_;
   std::unique_ptr<machine::Runner<ControllerState>> machine_;
 };
 

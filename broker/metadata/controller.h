@@ -9,7 +9,6 @@
 #include "broker/metadata/commands.h"
 #include "broker/metadata/decisions.h"
 #include "broker/metadata/image_builder.h"
-#include "broker/metadata/image_store.h"
 #include "broker/metadata/topic_config.h"
 
 namespace millrace::metadata {
@@ -49,12 +48,11 @@ class Controller {
 struct ControllerOptions {
   machine::LogWriter* log = nullptr;
   const Clock* clock = nullptr;
-  ImageStore* images = nullptr;  // published to, first with `recovered`
   BrokerConfigView config;
-  std::function<Uuid()> new_uuid;  // random; called by decisions, so that replay never needs it
+  std::function<Uuid()> new_uuid;      // random; called by decisions, so that replay never needs it
   std::function<QuorumView()> quorum;  // as it is now; called by few decisions, must not block. May be empty
-  ImageBuilder recovered;          // the log's records applied
-  // The log failed: commands are refused until restart(). See machine::RunnerOptions.
+  ImageBuilder recovered;              // the log's records applied
+  // The log failed: commands are refused from now on. See machine::RunnerOptions.
   std::function<void(const Error&)> on_failed;
 };
 
@@ -72,8 +70,7 @@ class LocalController : public Controller {
   // permits, moves replicas. Ticks farther apart than half a session fence nobody. A cluster of one needs none.
   virtual void tick(Done<TickReply> done) = 0;
   virtual void set_voters(SetVoters command, Done<Unit> done) = 0;  // after each change of the quorum
-  virtual void restart(ImageBuilder recovered) = 0;                 // after on_failed
-  virtual void stop() = 0;                           // as machine::Runner::stop()
+  virtual void stop() = 0;                                          // as machine::Runner::stop()
 };
 
 }  // namespace millrace::metadata

@@ -25,7 +25,7 @@ class ImageStore {
   // for long and must not publish.
   void subscribe(Subscriber subscriber);
 
-  // One caller at a time (the controller's machine).
+  // One caller at a time.
   void publish(ImagePointer now);
 
  private:

@@ -7,11 +7,15 @@
 
 #include "broker/machine/log_writer.h"
 #include "broker/metadata/image_builder.h"
+#include "broker/metadata/image_store.h"
 
 namespace millrace::metadata {
 
-// A metadata log in memory, whose commits come inline or when told, and which fails when told.
+// A metadata log in memory, whose commits come inline or when told, and which fails when told. What is committed is
+// published.
 struct MemoryLog final : machine::LogWriter {
+  ImageStore images;
+  ImageBuilder committed_state;
   bool broken = false;
   bool inline_commit = true;
   std::vector<machine::Record> records;  // durable
@@ -20,7 +24,12 @@ struct MemoryLog final : machine::LogWriter {
   void append(std::vector<machine::Record> batch, Committed committed) override {
     auto settle = [this, batch = std::move(batch), committed = std::move(committed)] {
       if (broken) return committed(Error{Errc::disk_full, "metadata log"});
-      records.insert(records.end(), batch.begin(), batch.end());
+      for (const machine::Record& record : batch) {
+        committed_state.apply(Offset{static_cast<int64_t>(records.size())}, record);
+        records.push_back(record);
+      }
+      committed_state.set_controller(BrokerId{0});
+      images.publish(committed_state.image());
       committed(Offset{static_cast<int64_t>(records.size()) - 1});
     };
     if (inline_commit) return settle();

@@ -39,11 +39,10 @@ struct AdminTest : testing::Test {
   metadata::MemoryLog log;
   metadata::TestCluster cluster;  // its keys, static configuration and ids
   metadata::BrokerConfigView view = cluster.context().config;
-  metadata::ImageStore images;
+  metadata::ImageStore& images = log.images;
   std::unique_ptr<metadata::LocalController> controller =
       metadata::LocalController::start({.log = &log,
                                         .clock = &clock,
-                                        .images = &images,
                                         .config = view,
                                         .new_uuid = [this] { return cluster.uuid(); },
                                         .recovered = {},

@@ -1,6 +1,7 @@
 #include "broker/protocol/messages/create_topics.h"
 
 #include "broker/metadata/controller.h"
+#include "broker/metadata/image_store.h"
 #include "broker/server/handler.h"
 #include "broker/server/handlers/admin_reply.h"
 #include "broker/server/handlers/handlers.h"

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "broker/metadata/controller.h"
+#include "broker/metadata/image_store.h"
 #include "broker/metadata/metadata_config.h"
 #include "broker/metadata/topic_name.h"
 #include "broker/server/handler.h"
