@@ -128,7 +128,7 @@ void BrokerLifecycle::renew(TimePoint contact) {
   options_.loop->cancel(isolation_timer_);
   isolation_timer_ = options_.loop->run_after(contact + options_.session - options_.clock->now(), [this] {
     if (state_ == State::stopped) return;
-    kLog.warn("no controller has answered for a session: nothing is acknowledged as leader until one does");
+    kLog.warn("no controller has answered for a session: others may lead by now what this broker led");
     update(is_fenced_, true);
   });
 }

@@ -27,7 +27,7 @@ class BrokerLifecycleEvents {
   virtual ~BrokerLifecycleEvents() = default;
   virtual void on_registered(int64_t epoch) = 0;
   // The controller counts this broker in (it may lead), or no longer does. An isolated broker has not reached the
-  // controller for a session, which may have given what it leads to others: it must not acknowledge anything as leader.
+  // controller for a session, which may have given what it leads to others.
   virtual void on_state(bool fenced, bool isolated) = 0;
   // This process has no place in the cluster: it has to end. One sentence.
   virtual void on_refused(const Error& why) = 0;
