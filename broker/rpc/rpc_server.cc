@@ -8,8 +8,8 @@
 #include <grpcpp/server_builder.h>
 
 #include "broker/rpc/caller.h"
-#include "broker/rpc/grpc_runtime.h"
 #include "broker/rpc/pipe.h"
+#include "broker/rpc/wire/grpc_runtime.h"
 
 namespace millrace::rpc {
 namespace {
