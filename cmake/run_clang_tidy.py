@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Runs clang-tidy over every source of a clang build; cmake/tidy_exceptions.txt lists files that still have findings and may only shrink.
 
-usage: run_clang_tidy.py BUILD_DIRECTORY JOBS
+usage: run_clang_tidy.py BUILD_DIRECTORY JOBS [SOURCE...]
+
+With sources, as paths from the top, only these are looked at.
 """
 import concurrent.futures
 import json
@@ -9,12 +11,15 @@ import pathlib
 import subprocess
 import sys
 
-build, jobs = pathlib.Path(sys.argv[1]).resolve(), int(sys.argv[2])
+build, jobs, chosen = pathlib.Path(sys.argv[1]).resolve(), int(sys.argv[2]), set(sys.argv[3:])
 top = pathlib.Path(__file__).resolve().parents[1]
 table = top / "cmake" / "tidy_exceptions.txt"
 exceptions = {line for line in table.read_text().splitlines() if line and not line.startswith("#")}
 files = sorted({str(pathlib.Path(entry["file"]).resolve().relative_to(top)) for entry in json.loads((build / "compile_commands.json").read_text())
                 if pathlib.Path(entry["file"]).resolve().is_relative_to(top) and not pathlib.Path(entry["file"]).resolve().is_relative_to(top / "build")})
+if chosen - set(files):
+    sys.exit(f"clang-tidy: {build} does not compile {', '.join(sorted(chosen - set(files)))}")
+looked_at = [name for name in files if not chosen or name in chosen]
 
 
 def check(name):
@@ -24,9 +29,9 @@ def check(name):
 
 failed = False
 with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-    for name, code, output in pool.map(check, files):
+    for name, code, output in pool.map(check, looked_at):
         if code != 0 and name not in exceptions:
-            print(output)
+            print(output, flush=True)
             failed = True
         elif code == 0 and name in exceptions:
             print(f"cmake/tidy_exceptions.txt: {name} is clean now: remove its row")
@@ -34,5 +39,5 @@ with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
 for name in sorted(exceptions - set(files)):
     print(f"cmake/tidy_exceptions.txt: {name} does not exist: remove its row")
     failed = True
-print(f"clang-tidy: {len(files)} files, {len(exceptions)} exceptions, {'findings above' if failed else 'no new findings'}")
+print(f"clang-tidy: {len(looked_at)} files, {len(exceptions)} exceptions, {'findings above' if failed else 'no new findings'}")
 sys.exit(failed)

@@ -20,7 +20,7 @@ class ToyController {
   using Sink = std::function<void(metadata::ImagePointer)>;
 
   ToyController(io::sim::SimScheduler& scheduler, uint64_t seed)
-      : scheduler_(scheduler), random_(seed), loop_(scheduler.make_loop()) {}
+      : random_(seed), loop_(scheduler.make_loop()) {}
 
   Uuid create(const std::string& topic, std::vector<std::vector<BrokerId>> placements) {
     const Uuid id = random_.uuid();
@@ -186,7 +186,6 @@ class ToyController {
     });
   }
 
-  io::sim::SimScheduler& scheduler_;
   io::sim::SimRandom random_;
   std::unique_ptr<io::sim::SimEventLoop> loop_;
   metadata::ImageBuilder builder_;

@@ -23,6 +23,14 @@ enum class Purpose : uint8_t { quorum, replication, control };
 // How long a channel waits before it tries to connect again after a failure: doubling between these.
 inline constexpr std::chrono::milliseconds kReconnectMin = std::chrono::milliseconds(50);
 inline constexpr std::chrono::milliseconds kReconnectMax = std::chrono::milliseconds(500);
+// An attempt to connect is given up after this, and a connection on which nothing arrives for kKeepaliveAfter is asked
+// for a sign of life and given up kKeepaliveTimeout later: a network that lost its packets for a while is used again
+// about a second after it heals, not when TCP's doubling pauses end. Both ends of a connection do so.
+inline constexpr std::chrono::milliseconds kConnectTimeout = std::chrono::milliseconds(1000);
+inline constexpr std::chrono::milliseconds kKeepaliveAfter = std::chrono::milliseconds(1000);
+inline constexpr std::chrono::milliseconds kKeepaliveTimeout = std::chrono::milliseconds(2000);
+// A name is looked up again at most this often when its address does not answer: pods come back with other addresses.
+inline constexpr std::chrono::milliseconds kLookUpPause = std::chrono::milliseconds(1000);
 
 struct ChannelsOptions {
   Identity self;

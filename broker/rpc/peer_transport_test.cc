@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "broker/io/posix/epoll_event_loop.h"
+#include "broker/rpc/relay_test_support.h"
 #include "broker/rpc/rpc_server.h"
 
 namespace millrace::rpc {
@@ -35,6 +36,14 @@ class Heard final : public replication::PeerLinkEvents {
     PeerMessage message = std::move(messages_.front());
     messages_.pop_front();
     return message;
+  }
+  bool has_message() {
+    MutexLock lock(mutex_);
+    return !messages_.empty();
+  }
+  bool is_closed() {
+    MutexLock lock(mutex_);
+    return closed_.has_value();
   }
   Error closed() {
     MutexLock lock(mutex_);
@@ -80,7 +89,8 @@ class PeerTransportTest : public ::testing::Test, public replication::PeerAccept
   }
   void call(const Identity& follower, BrokerId whom = BrokerId{1}) {
     follower_channels_ = std::make_unique<Channels>(ChannelsOptions{
-        .self = follower, .address_of = [this](BrokerId) -> Result<io::Endpoint> { return server_->at(); }});
+        .self = follower,
+        .address_of = [this](BrokerId) -> Result<io::Endpoint> { return relay_ ? relay_->at() : server_->at(); }});
     follower_transport_ = std::make_unique<GrpcPeerTransport>(*follower_channels_, *loop_);
     on_loop([&] { link_ = follower_transport_->connect(whom, *loop_, at_follower_); });
   }
@@ -116,6 +126,7 @@ class PeerTransportTest : public ::testing::Test, public replication::PeerAccept
   std::vector<std::unique_ptr<replication::PeerLink>> accepted_;  // the loop's
   std::unique_ptr<replication::PeerLink> link_;                   // the loop's
   std::unique_ptr<RpcServer> server_;
+  std::optional<Relay> relay_;
 };
 
 TEST_F(PeerTransportTest, messages_arrive_in_order_in_both_directions) {
@@ -172,6 +183,27 @@ TEST_F(PeerTransportTest, a_link_ends_when_the_leaders_process_stops_serving) {
   server_->stop(Duration::zero());
   EXPECT_NE(at_follower_.closed().to_string(), "");
   EXPECT_NE(at_leader_.closed().to_string(), "");
+}
+
+TEST_F(PeerTransportTest, a_network_that_loses_everything_ends_the_link_at_both_ends_and_is_used_again_when_it_heals) {
+  serve(identity(1));
+  relay_.emplace(server_->at());
+  call(identity(2));
+  send(replication::Ping{});
+  at_leader_.next();
+  relay_->swallow(true);
+  EXPECT_EQ(at_follower_.closed().code, Errc::connection_refused);  // as of a broker that is gone
+  EXPECT_EQ(at_leader_.closed().code, Errc::connection_closed);
+  relay_->swallow(false);
+  // An attempt that fell into the silence is given up first.
+  for (bool arrived = false; !arrived;) {
+    Heard again;
+    on_loop([&] { link_ = follower_transport_->connect(BrokerId{1}, *loop_, again); });
+    send(replication::Ping{});
+    while (!arrived && !again.is_closed()) arrived = at_leader_.has_message();
+    on_loop([&] { link_.reset(); });
+  }
+  EXPECT_GE(relay_->accepted(), 2);
 }
 
 TEST_F(PeerTransportTest, nobody_at_the_address_is_a_closed_link) {

@@ -8,6 +8,7 @@
 #include <grpcpp/server_builder.h>
 
 #include "broker/rpc/caller.h"
+#include "broker/rpc/channels.h"
 #include "broker/rpc/pipe.h"
 #include "broker/rpc/wire/grpc_runtime.h"
 
@@ -103,6 +104,10 @@ Result<std::unique_ptr<RpcServer>> RpcServer::open(RpcServerOptions options) {
   builder.AddListeningPort(
       address, state->options.credentials ? state->options.credentials : grpc::InsecureServerCredentials(), &port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second broker on the port is an error, not a share
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(kKeepaliveAfter.count()));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(kKeepaliveTimeout.count()));
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // no limit
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);        // callers ask as often as the server does
   builder.SetMaxReceiveMessageSize(static_cast<int>(state->options.message_bytes_max));
   builder.SetMaxSendMessageSize(-1);
   for (grpc::Service* service : state->options.services) builder.RegisterService(service);
