@@ -113,8 +113,8 @@ Channels::Channels(ChannelsOptions options) : options_(std::move(options)) { pre
 
 std::shared_ptr<grpc::Channel> Channels::make(const io::Endpoint& at, Purpose purpose) const {
   grpc::ChannelArguments arguments;
-  arguments.SetInt("millrace.purpose",
-                   static_cast<int>(purpose));  // channels with unequal arguments share no connection
+  // Channels with unequal arguments share no connection.
+  arguments.SetInt("millrace.purpose", static_cast<int>(purpose));
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, static_cast<int>(kReconnectMin.count()));
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(kConnectTimeout.count()));  // its real meaning
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, static_cast<int>(kReconnectMax.count()));

@@ -2,6 +2,9 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -50,13 +53,17 @@ class Relay {
   void carry() {
     std::array<char, 65536> block;
     while (!stopping_) {
-      if (swallows_) silent_ = pairs_.size();
+      if (swallows_) {
+        silent_ = pairs_.size();
+        poll(nullptr, 0, 10);
+        continue;
+      }
       std::vector<pollfd> ready{{listener_, POLLIN, 0}};
       for (size_t i = silent_; i < pairs_.size(); ++i) {
         for (const int end : pairs_[i]) ready.push_back({end, POLLIN, 0});
       }
       poll(ready.data(), ready.size(), 10);
-      if (swallows_) continue;
+      std::set<size_t> ended;
       for (size_t i = 1; i < ready.size(); ++i) {
         if (ready[i].revents == 0) continue;
         const auto& pair = pairs_[silent_ + (i - 1) / 2];
@@ -64,9 +71,13 @@ class Relay {
         const ssize_t n = recv(ready[i].fd, block.data(), block.size(), MSG_DONTWAIT);
         if (n > 0) {
           send(other, block.data(), static_cast<size_t>(n), MSG_NOSIGNAL);
-        } else if (n == 0) {
-          shutdown(other, SHUT_RDWR);
+        } else if (n == 0 || errno != EAGAIN) {
+          ended.insert(silent_ + (i - 1) / 2);
         }
+      }
+      for (auto i = ended.rbegin(); i != ended.rend(); ++i) {
+        for (const int end : pairs_[*i]) close(end);
+        pairs_.erase(pairs_.begin() + static_cast<std::ptrdiff_t>(*i));
       }
       if (ready[0].revents != 0) accept_one();
     }
