@@ -19,8 +19,8 @@ class MemoryNetwork {
   class Link final : public raft::Transport {
    public:
     Link(MemoryNetwork& network, BrokerId self) : network_(network), self_(self) {}
-    void send(raft::Message message) override { network_.carry(self_, message.to.node, std::move(message)); }
-    void send(raft::Introduction message) override { network_.carry(self_, message.to.node, std::move(message)); }
+    void send(raft::Message message) override { network_.carry(self_, std::move(message)); }
+    void send(raft::Introduction message) override { network_.carry(self_, std::move(message)); }
 
    private:
     MemoryNetwork& network_;
@@ -32,7 +32,8 @@ class MemoryNetwork {
 
  private:
   template <class Message>
-  void carry(BrokerId from, BrokerId to, Message message) {
+  void carry(BrokerId from, Message message) {
+    const BrokerId to = message.to.node;
     loop_->post([this, from, to, message = std::move(message)] {
       loop_->run_after(std::chrono::microseconds(100 + scheduler_.random().below(900)), [this, from, to, message] {
         raft::Node* node = nodes_[to];

@@ -45,12 +45,10 @@ class MachineController final : public LocalController {
   void register_broker(RegisterBroker command, Done<RegisterBrokerReply> done) override {
     submit(std::move(command), std::move(done));
   }
-  void set_fenced(SetFenced command, Done<Unit> done) override { submit(std::move(command), std::move(done)); }
-  void unregister_broker(UnregisterBroker command, Done<Unit> done) override {
-    submit(std::move(command), std::move(done));
-  }
+  void set_fenced(SetFenced command, Done<Unit> done) override { submit(command, std::move(done)); }
+  void unregister_broker(UnregisterBroker command, Done<Unit> done) override { submit(command, std::move(done)); }
   void broker_heartbeat(BrokerHeartbeat command, Done<BrokerHeartbeatReply> done) override {
-    submit(std::move(command), std::move(done));
+    submit(command, std::move(done));
   }
   void alter_partition(AlterPartition command, Done<AlterPartitionReply> done) override {
     submit(std::move(command), std::move(done));
@@ -66,13 +64,11 @@ class MachineController final : public LocalController {
   }
   void may_stop(MayStop command, Done<MayStopReply> done) override { submit(std::move(command), std::move(done)); }
   void release_permit(ReleasePermit command, Done<Unit> done) override { submit(std::move(command), std::move(done)); }
-  void decommission(Decommission command, Done<Unit> done) override { submit(std::move(command), std::move(done)); }
-  void cancel_decommission(CancelDecommission command, Done<Unit> done) override {
-    submit(std::move(command), std::move(done));
-  }
+  void decommission(Decommission command, Done<Unit> done) override { submit(command, std::move(done)); }
+  void cancel_decommission(CancelDecommission command, Done<Unit> done) override { submit(command, std::move(done)); }
   void set_voters(SetVoters command, Done<Unit> done) override { submit(std::move(command), std::move(done)); }
   void allocate_producer_ids(AllocateProducerIds command, Done<ProducerIdBlock> done) override {
-    submit(std::move(command), std::move(done));
+    submit(command, std::move(done));
   }
   void tick(Done<TickReply> done) override { submit(Tick{}, std::move(done)); }
   void decommission_progress(BrokerId node, Done<DecommissionProgress> done) override {

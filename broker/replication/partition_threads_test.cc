@@ -76,12 +76,12 @@ TEST(PartitionThreads, no_acknowledged_record_is_lost_or_moved_under_concurrent_
 
   std::atomic<int> producing{kPartitions * kProducersEach};
   std::atomic<int> failures{0};
-  std::vector<std::vector<std::pair<int64_t, std::string>>> acknowledged(kPartitions * kProducersEach);
+  std::vector<std::vector<std::pair<int64_t, std::string>>> acknowledged(size_t{kPartitions} * kProducersEach);
   std::vector<std::thread> threads;
   for (int p = 0; p < kPartitions; ++p) {
     for (int n = 0; n < kProducersEach; ++n) {
       threads.emplace_back([&, p, n] {
-        auto& mine = acknowledged[static_cast<size_t>(p * kProducersEach + n)];
+        auto& mine = acknowledged[size_t{kProducersEach} * static_cast<size_t>(p) + static_cast<size_t>(n)];
         for (int i = 0; i < kBatchesEach; ++i) {
           std::string value = std::to_string(n) + ":" + std::to_string(i);
           const Result<Appended> appended = partitions[static_cast<size_t>(p)]->append(make_batch({value}), Acks::all);
@@ -105,7 +105,7 @@ TEST(PartitionThreads, no_acknowledged_record_is_lost_or_moved_under_concurrent_
   std::vector<std::vector<std::string>> consumed(kPartitions);
   for (int p = 0; p < kPartitions; ++p) {
     threads.emplace_back([&, p] {
-      const auto want = static_cast<size_t>(kProducersEach * kBatchesEach);
+      const auto want = size_t{kProducersEach} * kBatchesEach;
       Partition& partition = *partitions[static_cast<size_t>(p)];
       auto& values = consumed[static_cast<size_t>(p)];
       while (values.size() < want && failures == 0) {
@@ -143,9 +143,10 @@ TEST(PartitionThreads, no_acknowledged_record_is_lost_or_moved_under_concurrent_
   EXPECT_EQ(failures.load(), 0);
   for (int p = 0; p < kPartitions; ++p) {
     const auto& values = consumed[static_cast<size_t>(p)];
-    EXPECT_EQ(values.size(), static_cast<size_t>(kProducersEach * kBatchesEach));
+    EXPECT_EQ(values.size(), size_t{kProducersEach} * kBatchesEach);
     for (int n = 0; n < kProducersEach; ++n) {
-      for (const auto& [offset, value] : acknowledged[static_cast<size_t>(p * kProducersEach + n)]) {
+      for (const auto& [offset, value] :
+           acknowledged[size_t{kProducersEach} * static_cast<size_t>(p) + static_cast<size_t>(n)]) {
         ASSERT_LT(static_cast<size_t>(offset), values.size());
         EXPECT_EQ(values[static_cast<size_t>(offset)], value);
       }

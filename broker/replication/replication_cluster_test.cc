@@ -206,7 +206,7 @@ TEST_F(ReplicationClusterTest, records_damaged_on_a_followers_disk_come_again_on
   append(a_, {"b"});
   ASSERT_TRUE(run_until([&] { return is_level(b_) && is_level(c_); }));
   b_.stop_cleanly();
-  b_.fs().flip_bit("/data/t-0/00000000000000000000.log", 8 * 65);
+  b_.fs().flip_bit("/data/t-0/00000000000000000000.log", uint64_t{8} * 65);
   b_.start();
   ASSERT_TRUE(run_until([&] { return state().isr.size() == 3; }));
   EXPECT_EQ(fetch(b_, 0).error().code, Errc::corrupt);

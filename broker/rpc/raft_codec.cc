@@ -128,7 +128,7 @@ Result<raft::MessageBody> read(const v1::RaftFollowReply& from) {
   if (from.has_leader()) {
     TRY_ASSIGN(to.leader, member(from.leader()));
   }
-  return raft::MessageBody(std::move(to));
+  return raft::MessageBody(to);
 }
 
 Result<raft::MessageBody> read(const v1::RaftSnapshotChunk& from) {

@@ -171,7 +171,7 @@ Status bench_cleaning(io::FileSystem& fs, const std::string& directory, Clock& c
   double resident_most = resident;
   storage::LogCleaner cleaner(fs, *std::move(plan), {.hash_key = {1, 2}});
   for (auto step = storage::LogCleaner::Step::more; step != storage::LogCleaner::Step::done;) {
-    TRY_ASSIGN(step, cleaner.step(512 * 1024));
+    TRY_ASSIGN(step, cleaner.step(size_t{512} * 1024));
     TRY_ASSIGN(const double now, resident_bytes(fs));
     resident_most = std::max(resident_most, now);
     if (step != storage::LogCleaner::Step::swap) continue;

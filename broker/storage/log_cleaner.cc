@@ -10,7 +10,7 @@ namespace millrace::storage {
 namespace {
 
 constexpr size_t kOpenFilesMax = 8;
-constexpr size_t kWriteBytes = 512 * 1024;           // gathered before a write
+constexpr size_t kWriteBytes = size_t{512} * 1024;   // gathered before a write
 constexpr uint64_t kFlushBytes = uint64_t{4} << 20;  // so that no single flush takes long
 
 uint64_t keys_at_most(const CleaningPlan& plan) {

@@ -46,7 +46,7 @@ TEST_F(LogCleanerCrash, at_any_call_costs_nothing) {
       for (uint64_t call = 0; call < calls; ++call) {
         const std::string when = "call " + std::to_string(call) + (power ? ", power lost" : ", killed") +
                                  (stale ? ", recovery point stale" : "");
-        fill(call * 4 + power * 2 + stale + 1);
+        fill(call * 4 + (power ? 2 : 0) + (stale ? 1 : 0) + 1);
         disk_.die_at_call(call);
         static_cast<void>(static_cast<bool>(try_clean()));  // whatever it answers
         if (stale) recovery_point_ = Offset(0);
@@ -110,7 +110,7 @@ TEST_F(LogCleanerCrash, a_damaged_swap_is_dropped_while_what_it_was_made_from_is
   ASSERT_TRUE(log().commit_cleaned(cleaner->plan(), cleaner->cleaned()));
   ASSERT_TRUE(disk_.flush_directory(kDirectory));
   ASSERT_EQ(files_ending(".swap").size(), 1u);
-  disk_.flip_bit(files_ending(".swap").front(), 8 * 90);
+  disk_.flip_bit(files_ending(".swap").front(), uint64_t{8} * 90);
   crash();
   expect_whole("damaged swap");
 }

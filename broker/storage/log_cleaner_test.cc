@@ -233,7 +233,7 @@ TEST_F(LogCleanerPass, a_map_that_is_full_cleans_what_it_covers_and_the_rest_nex
   int passes = 0;
   while (log().cleaned_to() < log().log_end().previous()) {
     const Offset before = log().cleaned_to();
-    clean(24 * 30);
+    clean(size_t{24} * 30);
     ASSERT_GT(log().cleaned_to(), before);
     expect_faithful("pass " + std::to_string(passes), log().cleaned_to().value());
     ASSERT_LT(++passes, 100);
@@ -267,7 +267,7 @@ TEST_F(LogCleanerPass, a_damaged_source_ends_the_pass_and_leaves_the_log_as_it_w
   churn(20);
   roll();
   log_.reset();
-  disk_.flip_bit(path("00000000000000000000.log"), 8 * 100);
+  disk_.flip_bit(path("00000000000000000000.log"), uint64_t{8} * 100);
   recovery_point_ = Offset(61);
   open();
   const uint64_t size = log().size_bytes();

@@ -94,8 +94,7 @@ Result<Log::RetentionWork> Log::install_cleaned(const CleaningPlan& plan, const 
     for (const auto& [from, to] :
          {std::pair(kCleanedOffsetIndexSuffix, kOffsetIndexSuffix),
           std::pair(kCleanedTimeIndexSuffix, kTimeIndexSuffix), std::pair(kSwapLogSuffix, kLogSuffix)}) {
-      const Status renamed =
-          state.fs.rename(segment_path(state.place, base, from), segment_path(state.place, base, to));
+      Status renamed = state.fs.rename(segment_path(state.place, base, from), segment_path(state.place, base, to));
       if (!renamed && (renamed.error().code != Errc::not_found || from == kSwapLogSuffix)) return renamed;
     }
     auto segment = std::make_unique<Segment>(state.place, base);

@@ -11,7 +11,7 @@ const Logger kLog("storage");
 
 // Up to this size the bytes are read: one copy is cheaper than a descriptor to send from, and lets a connection send
 // the answers of many partitions in one call.
-constexpr size_t kCopyBytesMax = 16 * 1024;
+constexpr size_t kCopyBytesMax = size_t{16} * 1024;
 
 }  // namespace
 

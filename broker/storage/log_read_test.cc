@@ -139,7 +139,7 @@ TEST_F(LogRead, times_find_the_first_record_at_or_after_them) {
     BatchSpec spec;
     for (int r = 0; r < 3; ++r) {
       spec.values.push_back("v");
-      spec.times.push_back(base + i * 1000 + static_cast<Timestamp>(random.below(5000)));
+      spec.times.push_back(base + int64_t{i} * 1000 + static_cast<Timestamp>(random.below(5000)));
       times.push_back(spec.times.back());
     }
     append(spec);

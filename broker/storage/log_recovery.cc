@@ -27,7 +27,7 @@ Status Log::State::open_segments(std::vector<Offset> bases) {
   for (size_t i = 0; i < trusted; ++i) TRY(segments[i]->adopt_sealed(segments[i + 1]->base()));
   bool complete = false;
   if (options.clean_shutdown) {
-    const Status adopted = segments.back()->adopt_active();
+    Status adopted = segments.back()->adopt_active();
     complete = static_cast<bool>(adopted);
     if (!adopted && adopted.error().code != Errc::corrupt) return adopted;
     if (!adopted) {

@@ -131,7 +131,7 @@ TEST_F(LogRecovery, damage_in_the_middle_of_flushed_records_keeps_what_follows) 
   for (int i = 0; i < 30; ++i) ASSERT_TRUE(append_next());
   ASSERT_TRUE(flush());
   log_.reset();
-  disk_.flip_bit(path("00000000000000000000.log"), 8 * 300);  // in the second batch
+  disk_.flip_bit(path("00000000000000000000.log"), uint64_t{8} * 300);  // in the second batch
   open();
   EXPECT_EQ(log().log_end(), Offset(60));
   EXPECT_EQ(metrics_.corrupt_batches.value(), 1u);

@@ -108,7 +108,7 @@ Status Log::truncate_to(Offset to) {
   state.forget_positions();
   // From the end: whatever survives a power loss is a log without gaps.
   const size_t last = state.segment_of(to);
-  const Status outcome = [&]() -> Status {
+  Status outcome = [&]() -> Status {
     TRY(state.cancel_swap());
     TRY(state.drop_segments_from(last + 1));
     TRY(state.active().truncate_to(to));

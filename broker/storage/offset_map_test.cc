@@ -23,7 +23,7 @@ TEST(OffsetMap, answers_the_newest_offset_of_each_key) {
 }
 
 TEST(OffsetMap, takes_no_more_than_its_bytes_and_says_when_it_is_full) {
-  OffsetMap map(24 * 100, 1'000'000, {3, 4});
+  OffsetMap map(size_t{24} * 100, 1'000'000, {3, 4});
   EXPECT_LE(map.size_bytes(), 24u * 100);
   int64_t taken = 0;
   while (map.put(as_bytes(std::to_string(taken)), Offset(taken))) ++taken;

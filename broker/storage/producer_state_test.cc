@@ -25,7 +25,7 @@ TEST_F(Idempotence, the_last_five_batches_are_recognized_and_answered_with_their
     for (int i = 2; i < 7; ++i) {
       const AppendInfo info = send(2 * i, 2).value();
       EXPECT_TRUE(info.duplicate) << i;
-      EXPECT_EQ(info.first_offset, Offset(2 * i));
+      EXPECT_EQ(info.first_offset, Offset(int64_t{2} * i));
       EXPECT_EQ(info.last_offset, Offset(2 * i + 1));
     }
     EXPECT_EQ(refusal(2), Errc::out_of_order_sequence);  // the sixth last

@@ -129,7 +129,7 @@ Status Segment::remove_names(const std::function<void(std::string)>& renamed, Sn
     if (suffix == kSnapshotSuffix && snapshot == Snapshot::keep) continue;
     const std::string from = segment_path(log_.place(), base_, suffix);
     const std::string to = from + std::string(kDeletedSuffix);
-    const Status outcome = fs.rename(from, to);
+    Status outcome = fs.rename(from, to);
     if (outcome) {
       renamed(to);
     } else if (outcome.error().code != Errc::not_found) {

@@ -106,7 +106,7 @@ class Checker {
       }
     }
     for (const auto& [name, member] : value.items()) {
-      const std::string below = at + "/" + name;
+      const std::string below = std::string(at).append("/").append(name);
       if (properties.contains(name)) {
         if (!member.is_null()) check(member, properties[name], below);
       } else if (schema.contains("additionalProperties")) {

@@ -38,7 +38,8 @@ class Comparison {
     visit_fields(comparison, value);
     if (!schema.contains("properties")) return differences.push_back(at + " is an object in the struct only");
     for (const auto& [name, below] : schema["properties"].items()) {
-      if (!comparison.seen_.contains(name)) differences.push_back(at + "." + name + " is in the schema only");
+      if (!comparison.seen_.contains(name))
+        differences.push_back(std::string(at).append(".").append(name).append(" is in the schema only"));
     }
   }
 
@@ -46,7 +47,12 @@ class Comparison {
   void expect(const Json& schema, const std::string& at, const Json& wanted) {
     for (const auto& [word, value] : wanted.items()) {
       if (schema.contains(word) && schema[word] == value) continue;
-      differences_.push_back(at + " should have " + word + " " + value.dump() + " as the struct does");
+      differences_.push_back(std::string(at)
+                                 .append(" should have ")
+                                 .append(word)
+                                 .append(" ")
+                                 .append(value.dump())
+                                 .append(" as the struct does"));
     }
   }
   void compare(const Json& schema, const std::string& at, const bool&) { expect(schema, at, {{"type", "boolean"}}); }

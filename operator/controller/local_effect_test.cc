@@ -102,7 +102,8 @@ std::string fate(const Json& base, const Json& spec, const std::string& field) {
 
 void leaves_of(const Json& schema, const std::string& at, std::vector<std::string>& found) {
   if (schema.contains("properties")) {
-    for (const auto& [name, below] : schema["properties"].items()) leaves_of(below, at + "/" + name, found);
+    for (const auto& [name, below] : schema["properties"].items())
+      leaves_of(below, std::string(at).append("/").append(name), found);
   } else if (schema.contains("items")) {
     leaves_of(schema["items"], at + "/0", found);
   } else {

@@ -40,8 +40,8 @@ Json arguments(const api::KafkaCluster& cluster) {
   for (const api::ListenerSpec& listener : cluster.listeners) {
     const std::string name = variable_part(listener.name);
     const std::string separator = listeners.empty() ? "" : ",";
-    listeners += separator + name + "://$(LISTEN_HOST):$(PORT_" + name + ")";
-    advertised += separator + name + "://$(ADVERTISED_HOST):$(PORT_" + name + ")";
+    listeners.append(separator).append(name).append("://$(LISTEN_HOST):$(PORT_").append(name).append(")");
+    advertised.append(separator).append(name).append("://$(ADVERTISED_HOST):$(PORT_").append(name).append(")");
   }
   const std::string rpc = ":$(PORT_" + variable_part(std::string(kRpcPortName)) + ")";
   const std::string http = "$(LISTEN_HOST):$(PORT_" + variable_part(std::string(kHttpPortName)) + ")";

@@ -12,7 +12,6 @@ namespace millrace::local {
 
 using kube::Json;
 using kube::Object;
-using kube::ObjectKey;
 
 namespace {
 

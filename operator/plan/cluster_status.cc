@@ -61,7 +61,7 @@ Json cluster_status(const api::KafkaCluster& cluster, const ClusterObserved& obs
       static_cast<int32_t>(std::count_if(observed.pods.begin(), observed.pods.end(),
                                          [](const PodFacts& pod) { return pod.is_ready && !pod.is_deleting; }));
   for (const auto& [name, value] : desired::selector(cluster.name)) {
-    status.selector += (status.selector.empty() ? "" : ",") + name + "=" + value;
+    status.selector.append(status.selector.empty() ? "" : ",").append(name).append("=").append(value);
   }
   if (!observed.kafka.cluster_id.empty()) status.cluster_id = observed.kafka.cluster_id;
   for (const api::ListenerSpec& listener : cluster.listeners) {

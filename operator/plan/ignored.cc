@@ -42,7 +42,7 @@ class PartsWithoutEffect {
     if (given.is_array()) return walk_list(given, used, at);
     if (!given.is_object()) return;
     for (const auto& [name, value] : given.items()) {
-      const std::string below = at + "." + name;
+      const std::string below = std::string(at).append(".").append(name);
       if (!used.contains(name) || !has_local_form(name, value)) {
         found_.push_back(below);
       } else {

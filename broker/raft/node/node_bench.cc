@@ -170,7 +170,7 @@ int main(int argc, char** argv) {
                             }});
     if (!node) return std::fprintf(stderr, "%s\n", node.error().to_string().c_str()), 1;
     member.node = *std::move(node);
-    hub.nodes[static_cast<size_t>(i + 1)].store(member.node.get());
+    hub.nodes[static_cast<size_t>(i) + 1].store(member.node.get());
   }
   Mutex mutex;
   Condition pause;

@@ -175,7 +175,7 @@ TEST_F(StoreDamageTest, damage_is_seen_in_every_segment) {
   for (size_t which = 0; which + 1 < segments.size(); ++which) {
     fresh_disk();
     fill(20, 1);
-    disk_->flip_bit(segments[which], 8 * 40);
+    disk_->flip_bit(segments[which], uint64_t{8} * 40);
     const auto opened = try_open();
     ASSERT_FALSE(opened) << segments[which];
     EXPECT_NE(opened.error().context.find(segments[which]), std::string::npos) << opened.error().context;
