@@ -318,12 +318,8 @@ TEST(RunnerThreads, commands_of_many_threads_are_all_applied_and_answered_once) 
   ToyLog log;
   std::atomic<int> answered{0};
   {
-    Runner<Total> machine({.log = &log,
-                           .clock = &clock,
-                           .limits = {},
-                           .state = {},
-                           .next = Offset{0},
-                           .on_failed = {}});
+    Runner<Total> machine(
+        {.log = &log, .clock = &clock, .limits = {}, .state = {}, .next = Offset{0}, .on_failed = {}});
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([&] {

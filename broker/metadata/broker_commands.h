@@ -57,8 +57,8 @@ struct BrokerHeartbeat {
 struct BrokerHeartbeatReply {
   bool is_caught_up = false;  // has its own registration in its image, so everything before it
   bool is_fenced = true;
-  bool should_shut_down = false;             // nothing is left that could be handed over
-  int32_t left_without_leader = 0;           // with should_shut_down: partitions that nobody else could lead
+  bool should_shut_down = false;              // nothing is left that could be handed over
+  int32_t left_without_leader = 0;            // with should_shut_down: partitions that nobody else could lead
   std::vector<PartitionName> without_leader;  // the first of them
 };
 inline constexpr size_t kNamedPartitionsMax = 10;  // in a reply that gives examples
@@ -67,8 +67,8 @@ inline constexpr size_t kNamedPartitionsMax = 10;  // in a reply that gives exam
 inline constexpr std::chrono::milliseconds kTickInterval{100};
 struct Tick {};
 struct TickReply {
-  bool more = false;              // a bound was reached: tick again at once
-  std::vector<BrokerId> fenced;   // were silent for broker.session.timeout.ms
+  bool more = false;             // a bound was reached: tick again at once
+  std::vector<BrokerId> fenced;  // were silent for broker.session.timeout.ms
   int32_t partitions_changed = 0;
 };
 
@@ -88,8 +88,8 @@ struct StopRefusal {
   std::string words;                       // one sentence that says all of it
 };
 struct MayStopReply {
-  std::optional<StopRefusal> refusal;    // none: granted
-  Timestamp expires_ms = kNoTimestamp;   // wall time of the controller
+  std::optional<StopRefusal> refusal;   // none: granted
+  Timestamp expires_ms = kNoTimestamp;  // wall time of the controller
 };
 struct ReleasePermit {
   BrokerId node;

@@ -56,9 +56,8 @@ class History {
     switch (pick(20)) {
       case 0:
         what = "topic";
-        (void)run(CreateTopics{{{.name = "t" + std::to_string(pick(6)),
-                                 .partitions = 1 + pick(8),
-                                 .replication_factor = 1 + pick(3)}}});
+        (void)run(CreateTopics{
+            {{.name = "t" + std::to_string(pick(6)), .partitions = 1 + pick(8), .replication_factor = 1 + pick(3)}}});
         break;
       case 1:
         what = "growth or deletion";
@@ -153,10 +152,10 @@ class History {
     Process& process = processes_[id];
     if (!process.runs) return;
     const auto reply = run(BrokerHeartbeat{.id = BrokerId{id},
-                                               .epoch = process.epoch,
-                                               .metadata_offset = image().applied,
-                                               .want_fence = pick(20) == 0,
-                                               .want_shutdown = process.shuts_down});
+                                           .epoch = process.epoch,
+                                           .metadata_offset = image().applied,
+                                           .want_fence = pick(20) == 0,
+                                           .want_shutdown = process.shuts_down});
     if (!reply || reply->should_shut_down) process.runs = false;
   }
 
@@ -211,8 +210,8 @@ class History {
     cluster.quorum.voters.clear();
     for (int voter = 0; voter < 3; ++voter) cluster.quorum.voters.push_back({BrokerId{voter}, pick(6) != 0});
     const auto reply = run(MayStop{.node = BrokerId{id},
-                                       .holder = "h" + std::to_string(pick(2)),
-                                       .ttl = std::chrono::milliseconds{1 + pick(3000)}});
+                                   .holder = "h" + std::to_string(pick(2)),
+                                   .ttl = std::chrono::milliseconds{1 + pick(3000)}});
     if (!reply || reply->refusal) return;
     const BrokerImage* node = image().find_broker(BrokerId{id});
     if (node->fenced) return;
@@ -342,8 +341,8 @@ TEST(ClusterHistory, when_all_brokers_are_up_again_every_partition_gets_a_leader
       registration.clean_start = true;
       const auto reply = cluster(registration);
       ASSERT_TRUE(reply);
-      ASSERT_TRUE(cluster(
-          BrokerHeartbeat{.id = BrokerId{id}, .epoch = reply->epoch, .metadata_offset = Offset{1 << 30}}));
+      ASSERT_TRUE(
+          cluster(BrokerHeartbeat{.id = BrokerId{id}, .epoch = reply->epoch, .metadata_offset = Offset{1 << 30}}));
     }
     for (int tick = 0; tick < 5; ++tick) (void)cluster(Tick{});
     for (const auto& [name, topic] : cluster.image().topics()) {

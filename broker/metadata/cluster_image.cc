@@ -42,8 +42,8 @@ std::vector<BrokerId> ClusterImage::alive_brokers() const {
 }
 
 size_t ClusterImage::placeable_brokers() const {
-  return static_cast<size_t>(std::count_if(brokers.begin(), brokers.end(),
-                                           [](const auto& each) { return each.second.takes_replicas(); }));
+  return static_cast<size_t>(
+      std::count_if(brokers.begin(), brokers.end(), [](const auto& each) { return each.second.takes_replicas(); }));
 }
 
 bool operator==(const ClusterImage& a, const ClusterImage& b) {

@@ -45,13 +45,13 @@ struct BrokerImage {
   std::vector<ListenerEndpoint> listeners;
   std::string rack;  // "": none
   bool fenced = true;
-  bool in_controlled_shutdown = false;  // hands over what it leads and is on its way out; false while fenced
+  bool in_controlled_shutdown = false;      // hands over what it leads and is on its way out; false while fenced
   Timestamp state_since_ms = kNoTimestamp;  // wall time of the last change of the two above
   RpcEndpoint rpc;
   FeatureRanges features;
-  std::vector<Uuid> former_incarnations;             // newest last; a late registration of one of them is refused
-  Timestamp decommission_since_ms = kNoTimestamp;    // its replicas are moved off, it gets no new ones; none: not
-  int32_t decommission_moves_max = 0;                // partitions that move off it at a time
+  std::vector<Uuid> former_incarnations;           // newest last; a late registration of one of them is refused
+  Timestamp decommission_since_ms = kNoTimestamp;  // its replicas are moved off, it gets no new ones; none: not
+  int32_t decommission_moves_max = 0;              // partitions that move off it at a time
 
   const ListenerEndpoint* endpoint(std::string_view listener) const;  // null when it has none of that name
   bool decommissioned() const { return decommission_since_ms != kNoTimestamp; }
@@ -64,9 +64,9 @@ struct BrokerImage {
 struct PartitionImage {
   BrokerId leader = kNoBroker;
   LeaderEpoch leader_epoch{0};
-  int32_t partition_epoch = 0;      // counts every change
-  std::vector<BrokerId> replicas;   // the first is the preferred leader; during a reassignment also those that leave
-  std::vector<BrokerId> isr;        // never empty once there are replicas; its members may be fenced without a leader
+  int32_t partition_epoch = 0;     // counts every change
+  std::vector<BrokerId> replicas;  // the first is the preferred leader; during a reassignment also those that leave
+  std::vector<BrokerId> isr;       // never empty once there are replicas; its members may be fenced without a leader
   Timestamp isr_since_ms = kNoTimestamp;  // wall time since which the in-sync set is this
   // Eligible though not in sync: fell out while fewer than min.insync.replicas were in sync, when nothing was committed
   // (KIP-966), so they hold all that is.

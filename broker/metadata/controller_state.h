@@ -17,8 +17,8 @@ class Liveness {
  public:
   struct Contact {
     TimePoint heard{};
-    Offset metadata_offset{-1};             // that the broker had applied
-    std::optional<Offset> handed_over;      // shutting down: of the metadata log, when nothing was left to be moved
+    Offset metadata_offset{-1};         // that the broker had applied
+    std::optional<Offset> handed_over;  // shutting down: of the metadata log, when nothing was left to be moved
   };
 
   explicit Liveness(TimePoint began = {}) : began_(began) {}

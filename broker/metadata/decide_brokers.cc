@@ -18,10 +18,9 @@ Status check_features(const ClusterImage& image, const RegisterBroker& command) 
                                                   ", and the cluster works at its level " + std::to_string(level)};
     }
     if (level < found->second.min || level > found->second.max) {
-      return Error{Errc::unsupported_version, name_of(command.id) + " works at " + feature + " " +
-                                                  std::to_string(found->second.min) + " to " +
-                                                  std::to_string(found->second.max) + ", and the cluster at " +
-                                                  std::to_string(level)};
+      return Error{Errc::unsupported_version,
+                   name_of(command.id) + " works at " + feature + " " + std::to_string(found->second.min) + " to " +
+                       std::to_string(found->second.max) + ", and the cluster at " + std::to_string(level)};
     }
   }
   return ok();
@@ -109,8 +108,8 @@ Decision<Result<RegisterBrokerReply>> decide(const ControllerState& state, const
     decision.reply = RegisterBrokerReply{known->epoch};
     return decision;
   }
-  const bool clean = command.clean_start && (known == nullptr || command.previous_epoch == -1 ||
-                                             command.previous_epoch == known->epoch);
+  const bool clean = command.clean_start &&
+                     (known == nullptr || command.previous_epoch == -1 || command.previous_epoch == known->epoch);
   const BrokerId lost = clean ? kNoBroker : command.id;
   PartitionChanges changes(state, context);
   if (!command.fenced) {
@@ -134,8 +133,7 @@ Decision<Result<RegisterBrokerReply>> decide(const ControllerState& state, const
   return decision;
 }
 
-Decision<Status> decide(const ControllerState& state, const UnregisterBroker& command,
-                        const DecisionContext& context) {
+Decision<Status> decide(const ControllerState& state, const UnregisterBroker& command, const DecisionContext& context) {
   Decision<Status> decision{.records = {}, .reply = ok(), .also = {}};
   const BrokerId id = command.id;
   const int32_t replicas = state.index.counts(id).replicas;
@@ -145,8 +143,8 @@ Decision<Status> decide(const ControllerState& state, const UnregisterBroker& co
   if (state.image().find_broker(id) == nullptr) {
     decision.reply = Error{Errc::broker_not_registered, name_of(id)};
   } else if (replicas > 0) {
-    decision.reply = Error{Errc::policy_violation, name_of(id) + " holds " + std::to_string(replicas) +
-                                                       " replicas: decommission it first"};
+    decision.reply = Error{Errc::policy_violation,
+                           name_of(id) + " holds " + std::to_string(replicas) + " replicas: decommission it first"};
   } else if (std::any_of(voters.begin(), voters.end(), is_it) || std::any_of(seen.begin(), seen.end(), is_it)) {
     decision.reply =
         Error{Errc::policy_violation, name_of(id) + " is a member of the metadata quorum: remove it there first"};

@@ -143,8 +143,7 @@ TEST_F(BrokersTest, a_broker_must_work_at_the_levels_that_the_cluster_does) {
   EXPECT_EQ(TestCluster::words(cluster(old)),
             "broker 3 does not know f, and the cluster works at its level 2: unsupported version");
   old.features = {{"f", {0, 1}}};
-  EXPECT_EQ(TestCluster::words(cluster(old)),
-            "broker 3 works at f 0 to 1, and the cluster at 2: unsupported version");
+  EXPECT_EQ(TestCluster::words(cluster(old)), "broker 3 works at f 0 to 1, and the cluster at 2: unsupported version");
   old.features = {{"f", {3, 4}}};
   EXPECT_EQ(TestCluster::code(cluster(old)), Errc::unsupported_version);
   old.features = {{"f", {2, 2}}};

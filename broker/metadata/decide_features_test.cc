@@ -30,8 +30,7 @@ TEST_F(FeaturesTest, a_level_that_all_brokers_work_at_is_taken) {
   EXPECT_EQ(level("f"), 4);
   EXPECT_TRUE(update("f", 4));
   EXPECT_EQ(cluster.records_made, 0u);
-  EXPECT_EQ(TestCluster::words(update("f", 5)),
-            "f at level 5: broker 0 works at 1 to 4: not the current version");
+  EXPECT_EQ(TestCluster::words(update("f", 5)), "f at level 5: broker 0 works at 1 to 4: not the current version");
   EXPECT_EQ(TestCluster::words(update("h", 1)), "h at level 1: broker 0 does not know it: not the current version");
   EXPECT_EQ(TestCluster::code(update("f", -1)), Errc::invalid_update_version);
   EXPECT_EQ(TestCluster::code(update("", 1)), Errc::invalid_update_version);

@@ -71,9 +71,8 @@ Decision<CreatePartitionsReply> decide(const ClusterImage& image, const CreatePa
     const TopicImage& topic = *image.find_topic(grow.name);
     int32_t index = static_cast<int32_t>(topic.partitions.size());
     for (Replicas& replicas : *plan) {
-      add(decision.records,
-          PartitionRecord{topic.id, PartitionIndex{index++},
-                          new_partition(image, std::move(replicas), context.now.wall_ms)});
+      add(decision.records, PartitionRecord{topic.id, PartitionIndex{index++},
+                                            new_partition(image, std::move(replicas), context.now.wall_ms)});
     }
   }
   return decision;

@@ -128,7 +128,8 @@ TEST_F(HeartbeatTest, what_waits_for_a_returning_broker_beyond_one_command_gets_
     ASSERT_TRUE(cluster.create(std::move(made)));
   }
   cluster.pass(milliseconds{2100});
-  while (cluster(Tick{}).more) {}
+  while (cluster(Tick{}).more) {
+  }
   EXPECT_EQ(cluster.state.index.leaderless().size(), 12'000u);
   EXPECT_FALSE(cluster.beat(0).is_fenced);
   EXPECT_EQ(cluster.state.index.leaderless().size(), 2'000u);

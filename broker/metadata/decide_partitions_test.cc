@@ -69,7 +69,9 @@ TEST_F(PartitionsTest, a_change_that_may_not_be_is_refused_and_its_state_told) {
       {"a member twice", Errc::invalid_argument,
        [](AlterPartition&, Item& item) { item.isr.push_back(item.isr.back()); }},
       {"no replica", Errc::invalid_argument,
-       [](AlterPartition&, Item& item) { item.isr.push_back({BrokerId{3}, -1}); }},
+       [](AlterPartition&, Item& item) {
+         item.isr.push_back({BrokerId{3}, -1});
+       }},
       {"a member of a former registration", Errc::ineligible_replica,
        [](AlterPartition&, Item& item) { --item.isr.back().epoch; }},
   };

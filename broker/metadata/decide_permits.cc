@@ -149,8 +149,7 @@ Decision<Status> decide(const ControllerState& state, const ReleasePermit& comma
   if (held == nullptr) {
     decision.reply = Error{Errc::not_found, "stop permit of " + name_of(command.node)};
   } else if (held->holder != command.holder) {
-    decision.reply =
-        Error{Errc::policy_violation, held->holder + " holds the permit to stop " + name_of(command.node)};
+    decision.reply = Error{Errc::policy_violation, held->holder + " holds the permit to stop " + name_of(command.node)};
   } else {
     add(decision.records, StopPermitEndRecord{command.node});
   }

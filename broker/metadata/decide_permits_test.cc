@@ -89,8 +89,7 @@ TEST_F(PermitsTest, the_only_replica_may_stop_only_when_that_is_accepted) {
   const auto refusal = ask(0).refusal;
   ASSERT_TRUE(refusal);
   EXPECT_EQ(refusal->rule, StopRule::no_other_leader);
-  EXPECT_EQ(refusal->words,
-            "nobody else could lead partition t-0 without broker 0 (in sync: 0; of these remain: )");
+  EXPECT_EQ(refusal->words, "nobody else could lead partition t-0 without broker 0 (in sync: 0; of these remain: )");
   EXPECT_FALSE(ask(0, "operator", true).refusal);
   cluster.place("u", {{1, 2}});
   ASSERT_TRUE(cluster.set_isr("u", {1}));

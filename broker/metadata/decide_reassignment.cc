@@ -48,8 +48,8 @@ Status check_target(const ClusterImage& image, const PartitionImage& now, const 
   }
   if (target.empty()) return Error{Errc::invalid_replica_assignment, "no replicas"};
   if (!allow_replication_factor_change && target.size() != before.size()) {
-    return Error{Errc::invalid_replication_factor, std::to_string(target.size()) + " replicas where there are " +
-                                                       std::to_string(before.size())};
+    return Error{Errc::invalid_replication_factor,
+                 std::to_string(target.size()) + " replicas where there are " + std::to_string(before.size())};
   }
   return ok();
 }

@@ -130,7 +130,8 @@ struct DecommissionTest : testing::Test {
   }
   void tick() {
     cluster.pass(kTickInterval);
-    while (cluster(Tick{}).more) {}
+    while (cluster(Tick{}).more) {
+    }
   }
 };
 

@@ -27,9 +27,7 @@ struct DecisionContext {
   machine::Now now;
   std::function<QuorumView()> quorum;  // asked by few decisions; empty: there is none
 };
-inline QuorumView quorum_of(const DecisionContext& context) {
-  return context.quorum ? context.quorum() : QuorumView{};
-}
+inline QuorumView quorum_of(const DecisionContext& context) { return context.quorum ? context.quorum() : QuorumView{}; }
 
 template <class Reply>
 using Decision = machine::Decision<Reply, ControllerState>;
@@ -48,7 +46,6 @@ Decision<Result<ProducerIdBlock>> decide(const ClusterImage& image, const Alloca
 Decision<Result<int32_t>> decide_offsets_topic(const ClusterImage& image, const DecisionContext& context);
 // First records of a log: the cluster's id and feature levels.
 Decision<Status> decide_initialization(const ClusterImage& image, const std::string& cluster_id);
-
 
 Decision<Result<RegisterBrokerReply>> decide(const ControllerState& state, const RegisterBroker& command,
                                              const DecisionContext& context);

@@ -28,8 +28,7 @@ std::map<BrokerId, Share> shares_of(const ClusterImage& image) {
 bool balance_leaders(PartitionChanges& changes, const ControllerState& state, const DecisionContext& context) {
   const ClusterImage& image = state.image();
   if (effective_broker_config(image, kLeaderRebalanceEnable, context.config) != "true") return false;
-  const std::chrono::seconds interval{
-      effective_broker_int(image, kLeaderImbalanceCheckSeconds, context.config)};
+  const std::chrono::seconds interval{effective_broker_int(image, kLeaderImbalanceCheckSeconds, context.config)};
   if (context.now.monotonic - state.balanced_at < interval) return false;
   const int64_t percentage = effective_broker_int(image, kLeaderImbalancePercentage, context.config);
   std::map<BrokerId, Share> shares = shares_of(image);

@@ -32,7 +32,7 @@ class PartitionChanges {
   // must not have been changed, and full() must be false.
   std::optional<PartitionImage> settle(const TopicImage& topic, PartitionIndex index, PartitionImage wanted,
                                        SettleOptions options = {});
-  void put(const TopicImage& topic, PartitionIndex index, PartitionImage state);  // as it is
+  void put(const TopicImage& topic, PartitionIndex index, PartitionImage state);            // as it is
   void put_unbounded(const TopicImage& topic, PartitionIndex index, PartitionImage state);  // the batch is the bound
 
   // Everything that brokers who do not lead any more must give up: leadership and, where others are in sync,

@@ -170,10 +170,9 @@ class Balance {
 };
 
 bool begins_with(const std::vector<Replicas>& placed, const std::vector<PartitionImage>& existing) {
-  return std::equal(existing.begin(), existing.end(), placed.begin(),
-                    [](const PartitionImage& partition, const Replicas& replicas) {
-                      return partition.replicas == replicas;
-                    });
+  return std::equal(
+      existing.begin(), existing.end(), placed.begin(),
+      [](const PartitionImage& partition, const Replicas& replicas) { return partition.replicas == replicas; });
 }
 
 }  // namespace

@@ -19,8 +19,7 @@ class ToyController {
  public:
   using Sink = std::function<void(metadata::ImagePointer)>;
 
-  ToyController(io::sim::SimScheduler& scheduler, uint64_t seed)
-      : random_(seed), loop_(scheduler.make_loop()) {}
+  ToyController(io::sim::SimScheduler& scheduler, uint64_t seed) : random_(seed), loop_(scheduler.make_loop()) {}
 
   Uuid create(const std::string& topic, std::vector<std::vector<BrokerId>> placements) {
     const Uuid id = random_.uuid();
