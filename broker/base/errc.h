@@ -65,6 +65,8 @@ namespace millrace {
   X(eligible_leaders_not_available, "no replica can lead")                                   \
   X(no_reassignment_in_progress, "no reassignment is in progress")                           \
   X(feature_update_failed, "features were not changed")                                      \
+  X(duplicate_voter, "votes on the metadata log already")                                    \
+  X(voter_not_found, "no such voter of the metadata log")                                    \
   X(outcome_unknown, "it may have happened or may happen yet")
 
 enum class Errc : uint16_t {

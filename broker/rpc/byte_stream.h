@@ -6,7 +6,7 @@
 #include "broker/base/result.h"
 #include "broker/io/event_loop.h"
 #include "broker/rpc/frame.h"
-#include "broker/rpc/handshake.h"
+#include "broker/rpc/wire/handshake.h"
 
 namespace millrace::rpc {
 

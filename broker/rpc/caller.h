@@ -2,7 +2,7 @@
 
 #include <grpcpp/support/status.h>
 
-#include "broker/rpc/handshake.h"
+#include "broker/rpc/wire/handshake.h"
 
 namespace grpc {
 class ServerContextBase;

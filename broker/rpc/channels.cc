@@ -6,8 +6,8 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/channel_arguments.h>
 
-#include "broker/rpc/grpc_runtime.h"
 #include "broker/rpc/pipe.h"
+#include "broker/rpc/wire/grpc_runtime.h"
 
 namespace millrace::rpc {
 namespace {

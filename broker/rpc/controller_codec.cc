@@ -1,7 +1,7 @@
 #include "broker/rpc/controller_codec.h"
 
 #include "broker/rpc/controller.pb.h"
-#include "broker/rpc/wire_values.h"
+#include "broker/rpc/wire/wire_values.h"
 
 namespace millrace::rpc {
 namespace {

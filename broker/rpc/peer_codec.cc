@@ -4,7 +4,7 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include "broker/rpc/replication.pb.h"
-#include "broker/rpc/wire_values.h"
+#include "broker/rpc/wire/wire_values.h"
 
 namespace millrace::rpc {
 namespace {

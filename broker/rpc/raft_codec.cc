@@ -1,7 +1,7 @@
 #include "broker/rpc/raft_codec.h"
 
 #include "broker/rpc/raft.pb.h"
-#include "broker/rpc/wire_values.h"
+#include "broker/rpc/wire/wire_values.h"
 
 namespace millrace::rpc {
 namespace {

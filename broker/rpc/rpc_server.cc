@@ -9,8 +9,8 @@
 
 #include "broker/rpc/caller.h"
 #include "broker/rpc/channels.h"
-#include "broker/rpc/grpc_runtime.h"
 #include "broker/rpc/pipe.h"
+#include "broker/rpc/wire/grpc_runtime.h"
 
 namespace millrace::rpc {
 namespace {

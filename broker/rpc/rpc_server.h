@@ -12,7 +12,7 @@
 #include "broker/base/result.h"
 #include "broker/io/network.h"
 #include "broker/rpc/byte_stream.h"
-#include "broker/rpc/handshake.h"
+#include "broker/rpc/wire/handshake.h"
 
 namespace millrace::rpc {
 

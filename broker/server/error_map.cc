@@ -109,6 +109,10 @@ protocol::ErrorCode to_error_code(Errc code) {
       return ErrorCode::no_reassignment_in_progress;
     case Errc::feature_update_failed:
       return ErrorCode::feature_update_failed;
+    case Errc::duplicate_voter:
+      return ErrorCode::duplicate_voter;
+    case Errc::voter_not_found:
+      return ErrorCode::voter_not_found;
     case Errc::cluster_mismatch:
       return ErrorCode::inconsistent_cluster_id;
   }

@@ -1,4 +1,4 @@
-#include "broker/rpc/handshake.h"
+#include "broker/rpc/wire/handshake.h"
 
 #include <gtest/gtest.h>
 
@@ -58,6 +58,37 @@ TEST(Handshake, who_is_no_broker_is_refused) {
   Identity nobody = other();
   nobody.node = kNoBroker;
   EXPECT_EQ(check_caller(kSelf, nobody).error().code, Errc::cluster_mismatch);
+}
+
+Identity an_operator(const std::string& cluster = "c") { return {.cluster_id = cluster}; }
+
+TEST(Handshake, an_operator_is_a_caller_that_says_so_and_has_no_node) {
+  const auto read = from_metadata(to_metadata(an_operator()));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(*read, an_operator());
+  EXPECT_TRUE(read->is_operator());
+  CallMetadata other_role = to_metadata(an_operator());
+  other_role["millrace-role"] = "guest";
+  EXPECT_EQ(from_metadata(other_role).error().code, Errc::malformed);
+}
+
+TEST(Handshake, an_operator_may_call_as_an_operator_only) {
+  EXPECT_TRUE(check_operator(kSelf, an_operator(), false));
+  EXPECT_TRUE(check_operator(kSelf, other(), false)) << "a broker may ask what an operator may";
+  EXPECT_EQ(check_caller(kSelf, an_operator()).error().code, Errc::cluster_mismatch);
+}
+
+TEST(Handshake, an_operator_that_does_not_know_the_cluster_may_ask_for_it_and_nothing_else) {
+  EXPECT_TRUE(check_operator(kSelf, an_operator(""), true));
+  EXPECT_FALSE(check_operator(kSelf, an_operator(""), false));
+  const Status foreign = check_operator(kSelf, an_operator("d"), true);
+  EXPECT_EQ(foreign.error().context, "the operator belongs to cluster d, broker 1 to cluster c");
+  Identity nameless_broker = other();
+  nameless_broker.cluster_id = "";
+  EXPECT_FALSE(check_operator(kSelf, nameless_broker, true));
+  Identity old = an_operator("");
+  old.version = kProtocolVersion + 1;
+  EXPECT_EQ(check_operator(kSelf, old, true).error().code, Errc::unsupported_version);
 }
 
 TEST(Handshake, a_second_process_with_this_brokers_id_is_refused) {

@@ -1,4 +1,4 @@
-#include "broker/rpc/grpc_runtime.h"
+#include "broker/rpc/wire/grpc_runtime.h"
 
 #include <memory>
 #include <mutex>

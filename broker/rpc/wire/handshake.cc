@@ -1,4 +1,4 @@
-#include "broker/rpc/handshake.h"
+#include "broker/rpc/wire/handshake.h"
 
 #include <charconv>
 
@@ -10,6 +10,8 @@ constexpr const char* kClusterName = "millrace-cluster";
 constexpr const char* kNodeName = "millrace-node";
 constexpr const char* kDirectoryName = "millrace-directory";
 constexpr const char* kIncarnationName = "millrace-incarnation";
+constexpr const char* kRoleName = "millrace-role";
+constexpr const char* kOperatorRole = "operator";
 
 Result<std::string> text_of(const CallMetadata& metadata, const char* name) {
   const auto found = metadata.find(name);
@@ -27,7 +29,9 @@ Result<int32_t> number_of(const CallMetadata& metadata, const char* name) {
   return number;
 }
 
-std::string name_of(BrokerId node) { return "broker " + std::to_string(node.value()); }
+std::string name_of(BrokerId node) {
+  return node == kNoBroker ? "the operator" : "broker " + std::to_string(node.value());
+}
 
 Status check_version_and_cluster(const Identity& self, const Identity& other) {
   if (other.version != self.version) {
@@ -45,6 +49,11 @@ Status check_version_and_cluster(const Identity& self, const Identity& other) {
 }  // namespace
 
 CallMetadata to_metadata(const Identity& identity) {
+  if (identity.is_operator()) {
+    return {{kVersionName, std::to_string(identity.version)},
+            {kClusterName, identity.cluster_id},
+            {kRoleName, kOperatorRole}};
+  }
   return {{kVersionName, std::to_string(identity.version)},
           {kClusterName, identity.cluster_id},
           {kNodeName, std::to_string(identity.node.value())},
@@ -56,6 +65,8 @@ Result<Identity> from_metadata(const CallMetadata& metadata) {
   Identity identity;
   TRY_ASSIGN(identity.version, number_of(metadata, kVersionName));
   TRY_ASSIGN(identity.cluster_id, text_of(metadata, kClusterName));
+  const auto role = metadata.find(kRoleName);
+  if (role != metadata.end() && role->second == kOperatorRole) return identity;
   TRY_ASSIGN(const int32_t node, number_of(metadata, kNodeName));
   identity.node = BrokerId{node};
   TRY_ASSIGN(const std::string directory, text_of(metadata, kDirectoryName));
@@ -67,13 +78,22 @@ Result<Identity> from_metadata(const CallMetadata& metadata) {
 
 Status check_caller(const Identity& self, const Identity& caller) {
   TRY(check_version_and_cluster(self, caller));
-  if (caller.node.value() < 0) return Error{Errc::cluster_mismatch, "the caller does not say which broker it is"};
+  if (caller.node.value() < 0)
+    return Error{Errc::cluster_mismatch, "only brokers may call this; operators have ClusterAdmin"};
   if (caller.node == self.node && caller.incarnation != self.incarnation) {
     return Error{Errc::cluster_mismatch, "another process has this broker's node.id " +
                                              std::to_string(self.node.value()) +
                                              ": give each broker its own node.id and data directory"};
   }
   return ok();
+}
+
+Status check_operator(const Identity& self, const Identity& caller, bool any_cluster) {
+  if (!caller.is_operator()) return check_caller(self, caller);
+  if (!caller.cluster_id.empty() || !any_cluster) return check_version_and_cluster(self, caller);
+  Identity same = caller;
+  same.cluster_id = self.cluster_id;
+  return check_version_and_cluster(self, same);
 }
 
 Status check_server(const Identity& self, const Identity& server, BrokerId called, const std::string& address) {

@@ -1,0 +1,37 @@
+find_package(Protobuf REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
+
+#   millrace_proto(TARGET FOLDER MESSAGES… SERVICES SERVICES… DEPS TARGETS…)
+#
+# makes the library TARGET of the C++ that protoc generates from FOLDER's MESSAGES.proto into the build directory, with gRPC's
+# classes for those that are among SERVICES. DEPS are further such targets, whose messages these may import. Not ours to keep free of
+# warnings.
+function(millrace_proto target folder)
+  cmake_parse_arguments(PARSE_ARGV 2 ARG "" "" "SERVICES;DEPS")
+  set(source ${CMAKE_SOURCE_DIR}/${folder})
+  set(generated ${CMAKE_BINARY_DIR}/generated/${folder})
+  file(MAKE_DIRECTORY ${generated})
+  set(paths --proto_path=${source})
+  foreach(dep IN LISTS ARG_DEPS)
+    get_target_property(dep_source ${dep} MILLRACE_PROTO_DIR)
+    list(APPEND paths --proto_path=${dep_source})
+  endforeach()
+  set(all "")
+  foreach(proto IN LISTS ARG_UNPARSED_ARGUMENTS)
+    set(out ${generated}/${proto}.pb.h ${generated}/${proto}.pb.cc)
+    set(arguments ${paths} --cpp_out=${generated})
+    if(proto IN_LIST ARG_SERVICES)
+      list(APPEND out ${generated}/${proto}.grpc.pb.h ${generated}/${proto}.grpc.pb.cc)
+      list(APPEND arguments --grpc_out=${generated} --plugin=protoc-gen-grpc=${GRPC_CPP_PLUGIN})
+    endif()
+    add_custom_command(OUTPUT ${out} COMMAND protobuf::protoc ${arguments} ${proto}.proto
+      DEPENDS ${source}/${proto}.proto COMMENT "Generating ${proto}.proto" VERBATIM)
+    list(APPEND all ${out})
+  endforeach()
+  add_library(${target} STATIC ${all})
+  set_target_properties(${target} PROPERTIES MILLRACE_PROTO_DIR ${source})
+  target_compile_options(${target} PRIVATE -w)
+  target_include_directories(${target} SYSTEM PUBLIC ${CMAKE_BINARY_DIR}/generated ${generated})
+  target_link_libraries(${target} PUBLIC ${ARG_DEPS} gRPC::grpc++ protobuf::libprotobuf)
+endfunction()
