@@ -90,7 +90,13 @@ std::string Node::State::not_ready() const {
     MutexLock lock(mutex);
     return waits_for;
   }
-  if (is_isolated.load(std::memory_order_relaxed)) return "no controller answers";
+  if (is_isolated.load(std::memory_order_relaxed)) {
+    const int64_t refusing = replication_metrics.refusing_partitions.value();
+    return "no controller answers" + (refusing == 0 ? std::string()
+                                                    : "; " + std::to_string(refusing) +
+                                                          " partitions that this broker led refuse writes until one "
+                                                          "does, for replicas that are in sync do not follow");
+  }
   if (is_fenced.load(std::memory_order_relaxed)) return "the controller has not let this broker in yet";
   return {};
 }

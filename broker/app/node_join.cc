@@ -109,6 +109,10 @@ Status Node::State::open_rpc() {
   return ok();
 }
 
+Duration Node::State::session() const {
+  return std::chrono::milliseconds(config_int(config.values, metadata::kBrokerSessionTimeoutMs));
+}
+
 // Asks the cluster for a place; on_registered() goes on.
 Status Node::State::join() {
   controller_client = std::make_unique<control::ControllerClient>(
@@ -145,7 +149,7 @@ Status Node::State::join() {
           .registration = std::move(registration),
           // Until this broker serves, it has nothing that the controller could count on.
           .metadata_offset = [this] { return is_serving ? images.load()->applied : Offset{-1}; },
-          .session = std::chrono::milliseconds(config_int(config.values, metadata::kBrokerSessionTimeoutMs)),
+          .session = session(),
           .heartbeat = std::chrono::milliseconds(config_int(config.values, metadata::kBrokerHeartbeatIntervalMs))},
       *this);
   isr_changer = std::make_unique<control::IsrChanger>(*controller_client, *control_loop,
@@ -210,7 +214,8 @@ void Node::State::open_partitions(const metadata::ImagePointer& image) {
                                                                                .config = &config.values,
                                                                                .cluster_id = identity.cluster_id,
                                                                                .self = config.id,
-                                                                               .incarnation = identity.incarnation});
+                                                                               .incarnation = identity.incarnation,
+                                                                               .session = session()});
   groups = std::make_unique<GroupHost>(GroupHostOptions{.clock = &clock,
                                                         .partitions = partitions.get(),
                                                         .loop = background.get(),
@@ -228,6 +233,9 @@ void Node::State::open_partitions(const metadata::ImagePointer& image) {
     partitions->start();
     is_serving.store(true, std::memory_order_release);
     say({});
+    control_loop->post([this] {
+      if (has_heard) replicator->set_isolated(is_isolated);  // what on_state() was told before there were partitions
+    });
     lifecycle->hurry();
   });
 }
@@ -245,7 +253,10 @@ void Node::State::on_image(const metadata::ImagePointer& now) {
 void Node::State::on_state(bool fenced, bool isolated) {
   is_fenced.store(fenced, std::memory_order_relaxed);
   is_isolated.store(isolated, std::memory_order_relaxed);
-  if (fenced || isolated || !is_serving) return;
+  has_heard = true;
+  if (!is_serving) return;
+  replicator->set_isolated(isolated);
+  if (fenced || isolated) return;
   if (!accepting->open()) return;
   if (events.on_serving) events.on_serving();
 }

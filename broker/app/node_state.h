@@ -90,6 +90,7 @@ struct Node::State final : control::BrokerLifecycleEvents, server::ControllerRou
   void begin_to_serve();
   void open_partitions(const metadata::ImagePointer& image);
   void on_image(const metadata::ImagePointer& now);
+  Duration session() const;    // broker.session.timeout.ms
   void say(std::string what);  // what a start waits for
   void on_registered(int64_t epoch) override;
   void on_state(bool fenced, bool isolated) override;
@@ -160,6 +161,7 @@ struct Node::State final : control::BrokerLifecycleEvents, server::ControllerRou
 
   enum class Serving : uint8_t { waits, opens, serves };
   Serving serving = Serving::waits;      // the apply loop's
+  bool has_heard = false;                // on_state() was told; the control loop's
   std::atomic<bool> is_stopping{false};  // nothing is begun any more
   std::atomic<bool> is_serving{false};   // partitions and groups are there
   std::atomic<bool> is_fenced{true};

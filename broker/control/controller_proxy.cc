@@ -9,6 +9,8 @@ using metadata::Controller;
 namespace {
 
 const Error kNotHere{Errc::not_controller, "the controller is on another broker"};
+// Such requests are forwarded to whoever is the controller, and run here when nobody has answered in time.
+const Error kNobody{Errc::timed_out, "no controller has answered"};
 
 // Topics that are asked for with nothing but a name.
 bool is_automatic(const metadata::CreateTopics& command) {
@@ -35,7 +37,7 @@ struct Creation {
 template <class Method, class Command, class Reply>
 void ControllerProxy::here(Method method, Command command, Done<Reply> done) {
   const std::shared_ptr<metadata::LocalController> controller = host_.controller();
-  if (controller == nullptr) return done(kNotHere);
+  if (controller == nullptr) return done(kNobody);
   Controller& asked = *controller;
   (asked.*method)(std::move(command), [controller, done = std::move(done)](Result<Reply> reply) {
     if (!reply && reply.error().code == Errc::shutting_down) return done(kNotHere);

@@ -8,6 +8,7 @@
 
 #include "broker/base/bytes.h"
 #include "broker/base/strong_id.h"
+#include "broker/replication/link_pulse.h"
 #include "broker/replication/peer_messages.h"
 #include "broker/replication/wake_queue.h"
 #include "broker/storage/log.h"
@@ -19,13 +20,15 @@ class Partition;
 // One follower's subscription to one partition, at the leader: what joins the partition, under whose mutex records
 // come, with the link that sends them. The partition pushes it into the link's queue when there is something to send.
 struct Feed final : Queueable<Feed> {
-  Feed(std::shared_ptr<Partition> of, BrokerId to, SubscriptionNumber with, std::shared_ptr<WakeQueue<Feed>> by)
-      : partition(std::move(of)), follower(to), number(with), queue(std::move(by)) {}
+  Feed(std::shared_ptr<Partition> of, BrokerId to, SubscriptionNumber with, std::shared_ptr<WakeQueue<Feed>> by,
+       std::shared_ptr<const LinkPulse> of_link)
+      : partition(std::move(of)), follower(to), number(with), queue(std::move(by)), pulse(std::move(of_link)) {}
 
   const std::shared_ptr<Partition> partition;
   const BrokerId follower;
   const SubscriptionNumber number;
   const std::shared_ptr<WakeQueue<Feed>> queue;
+  const std::shared_ptr<const LinkPulse> pulse;
 
   // Set when the partition no longer serves it: another leader, another subscription, or it is gone. Never unset.
   std::atomic<bool> ended{false};

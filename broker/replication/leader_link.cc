@@ -58,6 +58,7 @@ LeaderLink::~LeaderLink() { end(context_.clock.now()); }
 void LeaderLink::on_message(PeerMessage message) {
   if (is_closed_) return;
   liveness_->heard();
+  pulse_->beat(liveness_->last_heard());
   if (!peer_ && !std::holds_alternative<Hello>(message)) return fail("it did not say who it is");
   std::visit([this](const auto& each) { receive(each); }, message);
 }
@@ -116,7 +117,7 @@ void LeaderLink::receive(const Subscribe& subscribe) {
       refusal.entries.push_back({entry.number, Refusal::Reason::unknown_partition});
       continue;
     }
-    const auto feed = std::make_shared<Feed>(partition, peer_->broker, entry.number, queue_);
+    const auto feed = std::make_shared<Feed>(partition, peer_->broker, entry.number, queue_, pulse_);
     FeedStart start = partition->begin_feed(feed, entry, peer_->broker_epoch);
     if (start.answer) {
       answer.entries.push_back(*start.answer);

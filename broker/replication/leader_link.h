@@ -77,6 +77,7 @@ class LeaderLink final : public PeerLinkEvents {
   std::unique_ptr<PeerLink> link_;
   const std::function<void()> on_closed_;
   const std::shared_ptr<WakeQueue<Feed>> queue_;
+  const std::shared_ptr<LinkPulse> pulse_ = std::make_shared<LinkPulse>();
   std::optional<LinkLiveness> liveness_;
 
   std::optional<Hello> peer_;

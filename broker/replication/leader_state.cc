@@ -157,6 +157,12 @@ bool LeaderState::has_lost_member() const {
   });
 }
 
+bool LeaderState::has_unheard_member(TimePoint since) const {
+  return std::any_of(followers_.begin(), followers_.end(), [&](const Follower& follower) {
+    return counts(follower.broker) && (follower.feed == nullptr || follower.feed->pulse->last() <= since);
+  });
+}
+
 bool LeaderState::is_candidate(const Follower& follower, Offset high_watermark, bool flushed) const {
   return !is_member(follower.broker) && holds(image_.replicas, follower.broker) && follower.feed != nullptr &&
          counted(follower.at, flushed) >= std::max(high_watermark, epoch_start_);

@@ -67,6 +67,8 @@ class LeaderState {
   // Members of the in-sync set that are not level with the leader: whether there is anything to watch.
   bool has_member_behind() const;
   bool has_lost_member() const;  // one that must leave the set at once
+  // One, of the maximal set, that follows on no stream on which something was heard after `since`.
+  bool has_unheard_member(TimePoint since) const;
   // Whether a replica outside the in-sync set could be taken into it.
   bool has_candidate(Offset high_watermark, bool flushed) const;
   struct Wish {

@@ -30,7 +30,7 @@ class LeaderStateTest : public ::testing::Test {
   }
   void subscribe(BrokerId broker, int64_t log_end) {
     LeaderState::Follower& follower = *state_.find(broker);
-    follower.feed = std::make_shared<Feed>(nullptr, broker, SubscriptionNumber{1}, queue_);
+    follower.feed = std::make_shared<Feed>(nullptr, broker, SubscriptionNumber{1}, queue_, pulse_);
     follower.broker_epoch = 40 + broker.value();
     state_.begin(follower, {.log_end = Offset{log_end}, .flushed = Offset{log_end}}, end_, high_watermark(), false,
                  clock_.now());
@@ -69,6 +69,7 @@ class LeaderStateTest : public ::testing::Test {
   io::sim::SimScheduler scheduler_{clock_, 1};
   std::unique_ptr<io::sim::SimEventLoop> loop_ = scheduler_.make_loop();
   std::shared_ptr<WakeQueue<Feed>> queue_ = std::make_shared<WakeQueue<Feed>>(*loop_);
+  std::shared_ptr<LinkPulse> pulse_ = std::make_shared<LinkPulse>();
   TailBudget budget_;
   Uuid topic_ = Uuid::from_random(1, 2);
   BrokerId fenced_ = kNoBroker;
@@ -82,6 +83,24 @@ TEST_F(LeaderStateTest, the_high_watermark_is_unknown_until_all_members_have_sai
   EXPECT_EQ(high_watermark(), kNoOffset);
   subscribe(kB, 7);
   EXPECT_EQ(high_watermark(), Offset{7});
+}
+
+TEST_F(LeaderStateTest, a_member_is_unheard_when_it_is_not_subscribed_or_its_link_is_silent) {
+  subscribe(kA, 10);
+  pulse_->beat(clock_.now());
+  EXPECT_TRUE(state_.has_unheard_member(clock_.now() - kLagMax)) << "B is not subscribed";
+  subscribe(kB, 10);
+  EXPECT_FALSE(state_.has_unheard_member(clock_.now() - kLagMax));
+  EXPECT_TRUE(state_.has_unheard_member(clock_.now()));
+  set_isr({kSelf});
+  EXPECT_FALSE(state_.has_unheard_member(clock_.now())) << "no member is left but this broker";
+}
+
+TEST_F(LeaderStateTest, a_replica_that_may_have_been_taken_in_counts_as_a_member_that_has_to_be_heard) {
+  set_isr({kSelf});
+  subscribe(kA, 10);
+  ASSERT_EQ(members(look(10)), Brokers({kSelf, kA}));
+  EXPECT_TRUE(state_.has_unheard_member(clock_.now()));
 }
 
 TEST_F(LeaderStateTest, it_is_the_least_of_the_members_and_never_beyond_the_own_log) {

@@ -11,9 +11,9 @@ namespace {
 
 const Logger logger("replication");
 
-// While this many appends are not yet below the high watermark, newer ones share the last mark: a fetch that waits for
-// bytes is woken for them together, a little late, instead of memory growing.
-constexpr size_t kMarksMax = 1024;
+Error cut_off() {
+  return {Errc::not_leader, "no controller has answered for a session, and a replica that is in sync does not follow"};
+}
 
 }  // namespace
 
@@ -48,6 +48,10 @@ bool Partition::flushes_every_record() const { return config_.log.flush_messages
 Status Partition::check_appendable(Acks acks) const {
   if (log_ == nullptr) return Errc::unknown_topic_or_partition;
   if (!leads()) return Errc::not_leader;
+  if (is_cut_off_) {
+    ++refused_;
+    return cut_off();
+  }
   if (acks == Acks::all && state_.isr.size() < in_sync_needed()) {
     return Error{Errc::not_enough_replicas,
                  "in sync: " + std::to_string(state_.isr.size()) +
@@ -77,7 +81,7 @@ Result<Appended> Partition::append(Bytes batch, Acks acks) {
     appended.epoch = state_.leader_epoch;
     appended.acks = acks;
     if (!appended.info.duplicate) {
-      note_append(size);
+      marks_.appended(log_->log_end(), size);
       if (leader_ != nullptr) {
         leader_->appended({appended.info.first_offset, log_->log_end(), std::move(for_followers)}, clock_.now());
         push_feeds(after);
@@ -102,16 +106,14 @@ Result<bool> Partition::is_acknowledged(const Appended& appended) const {
   // Another leader may have been elected meanwhile without this record, so its fate is unknown to us.
   if (!leads() || state_.leader_epoch != appended.epoch) return Errc::not_leader;
   if (log_->is_offline()) return Errc::storage_offline;
+  if (is_cut_off_ && appended.acks == Acks::all && high_watermark_ <= appended.info.last_offset) {
+    ++refused_;
+    return cut_off();
+  }
   if (appended.info.flush_before_ack && log_->flushed_offset() <= appended.info.last_offset) return false;
   if (appended.acks != Acks::all || high_watermark_ > appended.info.last_offset) return true;
   if (state_.isr.size() >= in_sync_needed()) return false;
   return Error{Errc::not_enough_replicas_after_append, "in sync: " + std::to_string(state_.isr.size())};
-}
-
-void Partition::note_append(size_t bytes) {
-  appended_bytes_ += bytes;
-  if (marks_.size() - first_mark_ >= kMarksMax) marks_.pop_back();
-  marks_.push_back({log_->log_end(), appended_bytes_});
 }
 
 void Partition::set_state(const metadata::PartitionImage& state) {
@@ -144,6 +146,7 @@ void Partition::set_state(const metadata::PartitionImage& state) {
 }
 
 void Partition::begin_leading(Aftermath& after) {
+  is_cut_off_ = false;  // elected a moment ago
   // A restart without an election goes on in its epoch.
   const Status recorded = state_.leader_epoch > log_->latest_epoch()
                               ? log_->assign_epoch_start(state_.leader_epoch, log_->log_end())
@@ -296,17 +299,7 @@ void Partition::advance_high_watermark(Aftermath& after) {
 void Partition::raise_high_watermark(Offset to) {
   if (to <= high_watermark_) return;
   high_watermark_ = to;
-  uint64_t readable = readable_bytes_.load(std::memory_order_relaxed);
-  while (first_mark_ < marks_.size() && marks_[first_mark_].end <= high_watermark_) {
-    readable = marks_[first_mark_++].bytes;
-  }
-  if (first_mark_ == marks_.size()) {
-    marks_.clear();
-    first_mark_ = 0;
-  } else if (first_mark_ >= kMarksMax) {
-    marks_.erase(marks_.begin(), marks_.begin() + static_cast<std::ptrdiff_t>(std::exchange(first_mark_, 0)));
-  }
-  readable_bytes_.store(readable, std::memory_order_release);
+  readable_bytes_.store(marks_.readable_bytes(high_watermark_), std::memory_order_release);
 }
 
 void Partition::changed() { changes_.fetch_add(1, std::memory_order_release); }

@@ -10,6 +10,7 @@
 #include "broker/base/strong_id.h"
 #include "broker/base/uuid.h"
 #include "broker/metadata/cluster_image.h"
+#include "broker/replication/commit_marks.h"
 #include "broker/replication/follower_slot.h"
 #include "broker/replication/leader_state.h"
 #include "broker/replication/partition_types.h"
@@ -85,6 +86,11 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   void isr_answered(const IsrChange& change, IsrOutcome outcome);
   bool keep_watching();  // false: nothing to watch any more; it will ask again
 
+  // As leader, by IsolationGuard: with `heard_since` this broker is isolated, and as long as a member of the in-sync
+  // set follows on no stream on which something came after that time, writes are refused as not_leader: that member may
+  // lead by now. What waits for it is told so.
+  IsolationLook look_at_isolation(std::optional<TimePoint> heard_since);
+
   // As follower, by the link to the leader (partition_follower.cc). fenced_leader_epoch: the image has moved on from
   // the leader epoch that is meant.
   Status follow(const std::shared_ptr<FollowerSlot>& slot);
@@ -139,7 +145,6 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   bool flushes_every_record() const REQUIRES(mutex_);
   PartitionOffsets offsets_locked() const REQUIRES(mutex_);
   Offset read_limit(Isolation isolation) const REQUIRES(mutex_);
-  void note_append(size_t bytes) REQUIRES(mutex_);
   void advance_high_watermark(Aftermath& after) REQUIRES(mutex_);
   void raise_high_watermark(Offset to) REQUIRES(mutex_);
   void begin_leading(Aftermath& after) REQUIRES(mutex_);
@@ -181,14 +186,9 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   Offset high_watermark_ GUARDED_BY(mutex_){0};
   bool flush_asked_ GUARDED_BY(mutex_) = false;  // of the flusher, by flush.ms, and not begun
 
-  // How many bytes lie below an offset that the high watermark has not passed yet, oldest first.
-  struct Mark {
-    Offset end;
-    uint64_t bytes = 0;
-  };
-  std::vector<Mark> marks_ GUARDED_BY(mutex_);
-  size_t first_mark_ GUARDED_BY(mutex_) = 0;  // those before it are passed
-  uint64_t appended_bytes_ GUARDED_BY(mutex_) = 0;
+  CommitMarks marks_ GUARDED_BY(mutex_);
+  bool is_cut_off_ GUARDED_BY(mutex_) = false;       // leads, and refuses writes: see look_at_isolation()
+  mutable uint64_t refused_ GUARDED_BY(mutex_) = 0;  // writes, because of that
 
   // Written under the mutex.
   std::atomic<uint64_t> changes_{0};

@@ -72,7 +72,7 @@ Result<Ack::Entry> Partition::append_from_leader(LeaderEpoch epoch, const Data::
     bool flush = false;
     for (const Bytes& piece : data.batches) {
       TRY_ASSIGN(const storage::AppendInfo info, log_->append_as_follower(piece, epoch));
-      note_append(piece.size());
+      marks_.appended(log_->log_end(), piece.size());
       flush = flush || info.flush_before_ack;
     }
     TRY(learn_locked(data.high_watermark, data.log_start, removed));
@@ -113,7 +113,6 @@ Status Partition::cut_log(Offset to, bool& needs_checkpoints) {
   TRY(log_->truncate_to(to));
   needs_checkpoints = log_->flushed_offset() < flushed || log_->cleaned_to() < cleaned;
   marks_.clear();
-  first_mark_ = 0;
   state_changed();
   return ok();
 }
@@ -148,7 +147,6 @@ Result<bool> Partition::follow_answer(LeaderEpoch epoch, const Answer::Entry& an
     }
     TRY(log_->start_over(keeps));
     marks_.clear();
-    first_mark_ = 0;
     raise_high_watermark(keeps);
     state_changed();
     return true;
@@ -184,7 +182,6 @@ Result<bool> Partition::drop_damage(LeaderEpoch epoch) {
     if (to < log_->log_start()) {
       TRY(log_->start_over(log_->log_start()));
       marks_.clear();
-      first_mark_ = 0;
       state_changed();
     } else {
       TRY(cut_log(to, needs_checkpoints));

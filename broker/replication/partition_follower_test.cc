@@ -76,7 +76,7 @@ class PartitionFollowerTest : public ::testing::Test {
   // The leader's side.
   FeedStart subscribe(Subscribe::Entry entry) {
     entry.leader_epoch = epoch_;
-    feed_ = std::make_shared<Feed>(partition_, kOther, SubscriptionNumber{++number_}, feeds_);
+    feed_ = std::make_shared<Feed>(partition_, kOther, SubscriptionNumber{++number_}, feeds_, pulse_);
     return partition_->begin_feed(feed_, entry, 7);
   }
   static Subscribe::Entry stands_at(int64_t log_end, int32_t last_epoch) {
@@ -89,6 +89,7 @@ class PartitionFollowerTest : public ::testing::Test {
   std::unique_ptr<io::sim::SimEventLoop> loop_ = scheduler_.make_loop();
   std::shared_ptr<WakeQueue<FollowerSlot>> slots_ = std::make_shared<WakeQueue<FollowerSlot>>(*loop_);
   std::shared_ptr<WakeQueue<Feed>> feeds_ = std::make_shared<WakeQueue<Feed>>(*loop_);
+  std::shared_ptr<LinkPulse> pulse_ = std::make_shared<LinkPulse>();
   const Uuid topic_id_ = Uuid::from_random(3, 4);
   std::shared_ptr<Partition> partition_;
   std::shared_ptr<FollowerSlot> slot_;

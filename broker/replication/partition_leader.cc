@@ -209,4 +209,20 @@ bool Partition::keep_watching() {
   return leader_->is_watched;
 }
 
+IsolationLook Partition::look_at_isolation(std::optional<TimePoint> heard_since) {
+  IsolationLook look;
+  bool is_new = false;
+  {
+    MutexLock lock(mutex_);
+    if (log_ == nullptr) return look;
+    look.leads = leads();
+    look.refuses = heard_since && look.leads && leader_ != nullptr && leader_->has_unheard_member(*heard_since);
+    look.refused = std::exchange(refused_, 0);
+    is_new = std::exchange(is_cut_off_, look.refuses) != look.refuses;
+    if (is_new) state_changed();
+  }
+  if (is_new) notify();
+  return look;
+}
+
 }  // namespace millrace::replication

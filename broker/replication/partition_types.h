@@ -80,6 +80,13 @@ struct IsrLook {
   bool look_again = false;            // a change is needed that cannot be proposed yet
 };
 
+// What a look at a partition of an isolated broker came to.
+struct IsolationLook {
+  bool leads = false;
+  bool refuses = false;
+  uint64_t refused = 0;  // writes since the last look
+};
+
 struct FetchResult {
   PartitionOffsets offsets;
   storage::ReadInfo read;

@@ -17,6 +17,8 @@ struct ReplicationMetrics {
   Counter broken_links;         // either end
   Counter isr_shrinks;
   Counter isr_expands;
+  Gauge refusing_partitions;  // led here, and writes are refused while the broker is isolated
+  Counter refused_writes;     // because of that
 };
 
 }  // namespace millrace::replication

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "broker/replication/follower_links.h"
+#include "broker/replication/isolation_guard.h"
 #include "broker/replication/leader_links.h"
 #include "broker/replication/replication_config.h"
 
@@ -21,7 +22,12 @@ struct Replicator::State {
                 .self = self,
                 .broker_epoch = options.isr_keeper->broker_epoch()},
         leader_links(context, options.loops),
-        follower_links(context, *options.transport, options.loops) {}
+        follower_links(context, *options.transport, options.loops),
+        isolation_guard({.loop = options.loops.front(),
+                         .clock = options.clock,
+                         .partitions = options.partitions,
+                         .metrics = options.metrics,
+                         .session = options.session}) {}
 
   const ReplicatorOptions options;
   const Hello self;
@@ -29,6 +35,7 @@ struct Replicator::State {
   const LinkContext context;
   LeaderLinks leader_links;
   FollowerLinks follower_links;
+  IsolationGuard isolation_guard;
 };
 
 Replicator::Replicator(ReplicatorOptions options) : state_(std::make_unique<State>(std::move(options))) {}
@@ -41,6 +48,8 @@ void Replicator::apply(metadata::ImagePointer image) {
 }
 
 void Replicator::start() { state_->options.transport->set_acceptor(&state_->leader_links); }
+
+void Replicator::set_isolated(bool isolated) { state_->isolation_guard.set_isolated(isolated); }
 
 void Replicator::stop_accepting() { state_->options.transport->set_acceptor(nullptr); }
 

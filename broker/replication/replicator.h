@@ -30,6 +30,7 @@ struct ReplicatorOptions {
   std::string cluster_id;
   BrokerId self;
   Uuid incarnation;
+  Duration session = std::chrono::seconds(2);  // broker.session.timeout.ms
 };
 
 // Replication of this broker's partitions from and to other brokers. Made behind the PartitionManager; destroyed before
@@ -44,6 +45,8 @@ class Replicator {
   void apply(metadata::ImagePointer image);
   // From now on links of other brokers are taken in.
   void start();
+  // Whether no controller has answered for a session: see IsolationGuard. Any thread, in the order in which it is so.
+  void set_isolated(bool isolated);
   // None is taken in any more; those that are open stay.
   void stop_accepting();
 

@@ -14,6 +14,9 @@
 
 namespace millrace::replication::testing {
 
+inline constexpr Duration kHeartbeat = std::chrono::milliseconds(100);
+inline constexpr Duration kIsolatedAfter = std::chrono::milliseconds(1800);  // session of ToyController's users: 2 s
+
 // A broker's disk, and while it runs its partitions and their replication. Starts fenced from nothing but its disk and
 // the newest image that it had.
 class SimBroker {
@@ -33,6 +36,7 @@ class SimBroker {
     run.replicator->apply(image_);
     run.replicator->start();
     run.flush_soon();
+    run.beat();
     controller_.set_sink(id_, [this, run = &run](metadata::ImagePointer image) {
       run->control->post([this, run, image] {
         if (run_.get() != run || image->applied < image_->applied) return;
@@ -144,7 +148,16 @@ class SimBroker {
       });
     }
 
+    // Heartbeats. A broker knows before the controller does that it may be fenced.
+    void beat() {
+      const TimePoint now = owner.scheduler_.clock().now();
+      if (owner.controller_.is_reachable(owner.id_)) answered = now;
+      replicator->set_isolated(now - answered >= kIsolatedAfter);
+      control->run_after(kHeartbeat, [this] { beat(); });
+    }
+
     SimBroker& owner;
+    TimePoint answered{};
     std::unique_ptr<io::sim::SimEventLoop> control, links_a, links_b;
     storage::FileCache files;
     storage::Flusher flusher;

@@ -77,13 +77,11 @@ class ToyController {
     send(broker);
   }
   void set_reachable(BrokerId broker, bool reachable) {
-    if (reachable) {
-      unreachable_.erase(broker);
-      send(broker);
-    } else {
-      unreachable_.insert(broker);
-    }
+    if (!reachable) return void(unreachable_.insert(broker));
+    unreachable_.erase(broker);
+    send(broker);
   }
+  bool is_reachable(BrokerId broker) const { return !unreachable_.contains(broker); }
   void set_loss(uint64_t one_in) { loss_one_in_ = one_in; }
   const metadata::ClusterImage& image() const { return builder_.current(); }
   std::vector<IsrChange> proposals;  // all that came, for tests of one partition
