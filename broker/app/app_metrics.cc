@@ -128,6 +128,15 @@ void add_server(Page& page, const server::ServerMetrics& m, std::span<const serv
   }
 }
 
+void add_follower_reads(Page& page, const server::FollowerReadMetrics& m) {
+  page.counter("millrace_server_redirected_fetches_total",
+               "Fetches of partitions that this broker, as leader, sent to a follower in the client's rack.",
+               m.redirects);
+  page.counter("millrace_server_follower_fetches_total",
+               "Fetches of partitions that this broker follows that were answered with records.", m.fetches);
+  page.counter("millrace_server_follower_fetched_bytes_total", "Bytes of records in them.", m.bytes);
+}
+
 void add_coordinator(Page& page, const coordinator::CoordinatorMetrics& m) {
   page.counter("millrace_coordinator_rebalances_total", "Generations of groups that were completed.",
                m.rebalances_completed);
@@ -169,6 +178,7 @@ std::string metrics_page(const MetricSources& sources) {
              static_cast<double>(sources.purgatory->parked()));
   add_storage(page, *sources.storage);
   add_server(page, *sources.server, sources.handlers);
+  add_follower_reads(page, *sources.follower_reads);
   add_coordinator(page, *sources.coordinator);
   add_process(page);
   return page.text();

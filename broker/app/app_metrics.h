@@ -17,6 +17,7 @@ struct MetricSources {
   const storage::StorageMetrics* storage = nullptr;
   const coordinator::CoordinatorMetrics* coordinator = nullptr;
   const server::ServerMetrics* server = nullptr;
+  const server::FollowerReadMetrics* follower_reads = nullptr;
   std::span<const server::Handler> handlers;  // names the rows of ServerMetrics::apis
   const server::Purgatory* purgatory = nullptr;
   int64_t topics = 0;

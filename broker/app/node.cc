@@ -57,6 +57,7 @@ Status Node::State::open_server() {
   services.purgatory = purgatory.get();
   services.images = &images;
   services.fetch_sessions = sessions.get();
+  services.follower_reads = &follower_reads;
   services.broker = &view;
   const size_t count = server_config.reactors > 0 ? static_cast<size_t>(server_config.reactors)
                                                   : std::max(1u, std::thread::hardware_concurrency());
@@ -113,6 +114,7 @@ std::string Node::State::metrics() const {
   MetricSources sources{.storage = &storage_metrics,
                         .coordinator = &coordinator_metrics,
                         .server = &server->metrics(),
+                        .follower_reads = &follower_reads,
                         .handlers = services.handlers,
                         .purgatory = purgatory.get(),
                         .version = kBuildVersion};

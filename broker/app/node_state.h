@@ -153,6 +153,7 @@ struct Node::State final : control::BrokerLifecycleEvents, server::ControllerRou
 
   std::unique_ptr<server::FetchSessionCache> sessions;
   std::unique_ptr<server::ProducerIds> producer_ids;
+  server::FollowerReadMetrics follower_reads;
   server::Services services;
   std::vector<std::unique_ptr<io::posix::EpollEventLoop>> reactors;
   std::unique_ptr<server::Server> server;

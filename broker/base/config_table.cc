@@ -95,7 +95,9 @@ Result<std::string> normalize_config(const ConfigKey& key, std::string_view raw)
       return std::string(text);
     }
     case ConfigType::string:
-      if (!is_allowed(key, text)) return bad_value(key, text, "is not one of " + std::string(key.valid));
+      if (text != key.fallback && !is_allowed(key, text)) {  // the default always is
+        return bad_value(key, text, "is not one of " + std::string(key.valid));
+      }
       return std::string(text);
     case ConfigType::list: {
       std::string joined;

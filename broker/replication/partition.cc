@@ -11,6 +11,10 @@ namespace {
 
 const Logger logger("replication");
 
+size_t in_sync_needed(const PartitionConfig& config) {
+  return static_cast<size_t>(std::max(config.min_insync_replicas, 1));
+}
+
 Error cut_off() {
   return {Errc::not_leader, "no controller has answered for a session, and a replica that is in sync does not follow"};
 }
@@ -41,8 +45,6 @@ bool Partition::leads() const {
   return state_.leader == self_ && (state_.leader_epoch > lost_epoch_ || state_.replicas.size() <= 1);
 }
 
-size_t Partition::in_sync_needed() const { return static_cast<size_t>(std::max(config_.min_insync_replicas, 1)); }
-
 bool Partition::flushes_every_record() const { return config_.log.flush_messages == 1; }
 
 Status Partition::check_appendable(Acks acks) const {
@@ -52,7 +54,7 @@ Status Partition::check_appendable(Acks acks) const {
     ++refused_;
     return cut_off();
   }
-  if (acks == Acks::all && state_.isr.size() < in_sync_needed()) {
+  if (acks == Acks::all && state_.isr.size() < in_sync_needed(config_)) {
     return Error{Errc::not_enough_replicas,
                  "in sync: " + std::to_string(state_.isr.size()) +
                      ", min.insync.replicas: " + std::to_string(config_.min_insync_replicas)};
@@ -112,7 +114,7 @@ Result<bool> Partition::is_acknowledged(const Appended& appended) const {
   }
   if (appended.info.flush_before_ack && log_->flushed_offset() <= appended.info.last_offset) return false;
   if (appended.acks != Acks::all || high_watermark_ > appended.info.last_offset) return true;
-  if (state_.isr.size() >= in_sync_needed()) return false;
+  if (state_.isr.size() >= in_sync_needed(config_)) return false;
   return Error{Errc::not_enough_replicas_after_append, "in sync: " + std::to_string(state_.isr.size())};
 }
 

@@ -19,9 +19,8 @@ namespace millrace::replication {
 
 // One replica of a partition on this broker: its log, the high watermark and, as leader, what the other replicas have.
 // Thread-safe; one mutex, held for memory work and page-cache reads and writes, never for a flush or the check of a
-// batch, except that truncation flushes under it. Owned by PartitionManager
-// through shared_ptr, so that a request may outlive deletion. Never takes another lock while it holds its own, except
-// inside io.
+// batch, except that truncation flushes under it. Owned by PartitionManager through shared_ptr, so that a request may
+// outlive deletion. Never takes another lock while it holds its own, except inside io.
 //
 // Errors beside Log's, of all operations: unknown_topic_or_partition once deleted or closed; not_leader;
 // fenced_leader_epoch or unknown_leader_epoch where `expected` (the epoch the client believes in; kNoLeaderEpoch: any)
@@ -49,6 +48,7 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   Result<FetchResult> fetch(Offset from, size_t bytes_max, bool at_least_one, Isolation isolation, LeaderEpoch expected,
                             size_t copied_bytes_max = SIZE_MAX, ReadFrom whom = ReadFrom::leader);
   PartitionVersion version() const;  // takes no lock
+  std::vector<ReplicaView> replicas_with(Offset at) const;  // led here: members that follow and hold it, or end there
 
   Result<PartitionOffsets> offsets(LeaderEpoch expected = kNoLeaderEpoch) const;
   Result<std::optional<storage::TimestampOffset>> find_by_timestamp(Timestamp time, Isolation isolation,
@@ -141,7 +141,6 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   Status check_appendable(Acks acks) const REQUIRES(mutex_);
   Status check_readable(LeaderEpoch expected, ReadFrom whom) const REQUIRES(mutex_);
   Status check_following(LeaderEpoch epoch) const REQUIRES(mutex_);
-  size_t in_sync_needed() const REQUIRES(mutex_);
   bool flushes_every_record() const REQUIRES(mutex_);
   PartitionOffsets offsets_locked() const REQUIRES(mutex_);
   Offset read_limit(Isolation isolation) const REQUIRES(mutex_);

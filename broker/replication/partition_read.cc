@@ -46,7 +46,7 @@ Result<FetchResult> Partition::fetch_locked(Offset from, size_t bytes_max, bool 
                                             LeaderEpoch expected, size_t copied_bytes_max, ReadFrom whom) {
   TRY(check_readable(expected, whom));
   if (from < log_->log_start() || from > log_->log_end()) return Errc::offset_out_of_range;
-  FetchResult result{.offsets = offsets_locked(), .read = {}, .version = version()};
+  FetchResult result{.offsets = offsets_locked(), .read = {}, .version = version(), .is_follower = !leads()};
   const Offset below = read_limit(isolation);
   if (from >= below || (bytes_max == 0 && !at_least_one)) return result;
   TRY_ASSIGN(result.read, log_->read(from, {.below = below,
@@ -54,6 +54,18 @@ Result<FetchResult> Partition::fetch_locked(Offset from, size_t bytes_max, bool 
                                             .at_least_one = at_least_one,
                                             .copied_bytes_max = copied_bytes_max}));
   return result;
+}
+
+std::vector<ReplicaView> Partition::replicas_with(Offset at) const {
+  MutexLock lock(mutex_);
+  std::vector<ReplicaView> views;
+  if (leader_ == nullptr || !leads()) return views;
+  for (const LeaderState::Follower& follower : leader_->followers()) {
+    const bool is_member = std::find(state_.isr.begin(), state_.isr.end(), follower.broker) != state_.isr.end();
+    if (!is_member || follower.feed == nullptr || at < follower.log_start || at > follower.at.log_end) continue;
+    views.push_back({follower.broker, follower.at.log_end, follower.lag(clock_.now())});
+  }
+  return views;
 }
 
 Result<PartitionOffsets> Partition::offsets(LeaderEpoch expected) const {

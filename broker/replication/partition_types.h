@@ -80,6 +80,13 @@ struct IsrLook {
   bool look_again = false;            // a change is needed that cannot be proposed yet
 };
 
+// A replica elsewhere, as the leader knows it.
+struct ReplicaView {
+  BrokerId broker;
+  Offset log_end;
+  Duration lag{};  // since when it has not been level
+};
+
 // What a look at a partition of an isolated broker came to.
 struct IsolationLook {
   bool leads = false;
@@ -91,6 +98,7 @@ struct FetchResult {
   PartitionOffsets offsets;
   storage::ReadInfo read;
   PartitionVersion version;  // at this read
+  bool is_follower = false;  // it was read from
 };
 
 // What a partition's configuration means to its replica here.

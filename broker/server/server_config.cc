@@ -25,6 +25,7 @@ ServerConfig ServerConfig::from(const ConfigValues& values) {
       .reactors = small("num.network.threads"),
       .fetch_bytes_max = small("fetch.max.bytes"),
       .fetch_sessions_max = small("max.incremental.fetch.session.cache.slots"),
+      .selects_by_rack = config_string(values, key("replica.selector.class")).ends_with(".RackAwareReplicaSelector"),
   };
 }
 

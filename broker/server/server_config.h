@@ -62,6 +62,14 @@ inline constexpr std::array kServerConfig{
               .min = 0,
               .max = INT32_MAX,
               .doc = "Fetch sessions kept."},
+    ConfigKey{.name = "replica.selector.class",
+              .type = ConfigType::string,
+              .fallback = "",
+              .valid = "org.apache.kafka.common.replica.LeaderSelector,"
+                       "org.apache.kafka.common.replica.RackAwareReplicaSelector",
+              .doc = "Whom the leader sends consumers to; empty: nobody, as with LeaderSelector. "
+                     "RackAwareReplicaSelector: those that name their rack (client.rack) to an in-sync replica there, "
+                     "if there is one (KIP-392)."},
 };
 
 // The same, typed. A value.
@@ -74,6 +82,7 @@ struct ServerConfig {
   int32_t reactors = 0;
   int32_t fetch_bytes_max = 57'671'680;
   int32_t fetch_sessions_max = 1000;
+  bool selects_by_rack = false;  // replica.selector.class
 
   // `values` were normalized against kServerConfig; absent ones take their defaults.
   static ServerConfig from(const ConfigValues& values);

@@ -41,6 +41,13 @@ struct ApiMetrics {
 
 inline constexpr size_t kApisMax = 128;  // rows of the handler table
 
+// Consumers that read from followers (KIP-392).
+struct FollowerReadMetrics {
+  Counter redirects;  // fetches that this broker, as leader, sent to a follower in the client's rack
+  Counter fetches;    // of partitions that this broker follows, with records
+  Counter bytes;      // of them
+};
+
 // The network and request side of a broker; app/ names them.
 struct ServerMetrics {
   Gauge connections;

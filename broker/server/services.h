@@ -27,6 +27,7 @@ class ControllerRoute;
 class FetchSessionCache;
 class ProducerIds;
 class Purgatory;
+struct FollowerReadMetrics;
 struct Handler;
 struct ServerConfig;
 
@@ -41,6 +42,7 @@ struct Services {
   replication::PartitionManager* partitions = nullptr;
   metadata::ImageStore* images = nullptr;
   FetchSessionCache* fetch_sessions = nullptr;
+  FollowerReadMetrics* follower_reads = nullptr;
   ProducerIds* producer_ids = nullptr;
   metadata::Controller* controller = nullptr;
   ControllerRoute* route = nullptr;                    // null: this broker is the only one, and the controller

@@ -21,11 +21,11 @@ CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 
 
 class Cluster:
-    def __init__(self):
+    def __init__(self, **properties):
         rpc = free_ports(3)
         voters = ",".join(f"{i}@127.0.0.1:{rpc[i]}" for i in range(3))
         self.brokers = [Broker(node_id=str(i), broker_rack=f"rack-{i}", millrace_cluster_id=CLUSTER_ID, controller_quorum_voters=voters,
-                               millrace_rpc_listener=f"127.0.0.1:{rpc[i]}", default_replication_factor="3", min_insync_replicas="2") for i in range(3)]
+                               millrace_rpc_listener=f"127.0.0.1:{rpc[i]}", default_replication_factor="3", min_insync_replicas="2", **properties) for i in range(3)]
         self.bootstrap = ",".join(broker.bootstrap for broker in self.brokers)
 
     def start(self):

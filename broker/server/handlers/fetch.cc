@@ -11,6 +11,7 @@
 #include "broker/server/handlers/leader_hints.h"
 #include "broker/server/purgatory.h"
 #include "broker/server/server_config.h"
+#include "broker/server/server_metrics.h"
 #include "broker/server/services.h"
 
 namespace millrace::server::handlers {
@@ -24,6 +25,7 @@ using replication::Isolation;
 using TopicAnswer = decltype(FetchResponse::responses)::value_type;
 using PartitionAnswer = decltype(TopicAnswer::partitions)::value_type;
 
+constexpr int16_t kFirstRackVersion = 11;     // KIP-392
 constexpr int16_t kFirstTopicIdVersion = 13;  // KIP-516
 constexpr int16_t kFirstReplicaStateVersion = 15;
 constexpr int32_t kInitialEpoch = 0;  // of sessions, KIP-227
@@ -93,7 +95,7 @@ class Fetch {
         session_(std::move(plan.session)),
         incremental_(plan.incremental),
         isolation_(limits.isolation),
-        operation_(services, limits, std::move(plan.targets)),
+        operation_(services, std::move(limits), context_.connection->listener, std::move(plan.targets)),
         reply_(std::move(reply)) {}
 
   FetchOperation& operation() { return operation_; }
@@ -102,6 +104,7 @@ class Fetch {
  private:
   void fill(PartitionAnswer& answer, FetchItem& item, LeaderHints& hints) const;
   bool is_sent(const FetchItem& item) const;
+  void count(const FetchItem& item) const;
 
   Services& services_;
   RequestContext context_;
@@ -116,12 +119,13 @@ class Fetch {
 bool Fetch::is_sent(const FetchItem& item) const {
   if (session_ == nullptr) return true;
   const bool failed = item.error != ErrorCode::none;
-  const bool changed = session_->note_reply(*item.target.topic, item.target.partition,
-                                            {.always_sent = failed || item.is_diverging() || item.bytes() > 0,
-                                             .failed = failed,
-                                             .high_watermark = item.result.offsets.high_watermark,
-                                             .log_start = item.result.offsets.log_start},
-                                            item.bytes() > 0);
+  const bool changed =
+      session_->note_reply(*item.target.topic, item.target.partition,
+                           {.always_sent = failed || item.is_diverging() || item.is_redirected() || item.bytes() > 0,
+                            .failed = failed,
+                            .high_watermark = item.result.offsets.high_watermark,
+                            .log_start = item.result.offsets.log_start},
+                           item.bytes() > 0);
   return changed || !incremental_;
 }
 
@@ -152,7 +156,20 @@ void Fetch::fill(PartitionAnswer& answer, FetchItem& item, LeaderHints& hints) c
     answer.diverging_epoch.end_offset = item.diverging.end_offset.value();
     return;
   }
+  if (item.is_redirected()) {
+    answer.preferred_read_replica = item.preferred.value();
+    return;
+  }
   answer.records = protocol::Records(std::move(item.result.read.data));
+}
+
+void Fetch::count(const FetchItem& item) const {
+  FollowerReadMetrics* metrics = services_.follower_reads;
+  if (metrics == nullptr || item.error != ErrorCode::none) return;
+  if (item.is_redirected()) metrics->redirects.add();
+  if (item.bytes() == 0 || !item.result.is_follower) return;
+  metrics->fetches.add();
+  metrics->bytes.add(item.bytes());
 }
 
 void Fetch::send() {
@@ -162,6 +179,7 @@ void Fetch::send() {
   const FetchTopic* last = nullptr;
   for (FetchItem& item : operation_.items()) {
     if (!is_sent(item)) continue;
+    count(item);
     const FetchTopic& topic = *item.target.topic;
     if (last == nullptr || *last != topic) {
       TopicAnswer& answer = response.responses.emplace_back();
@@ -187,12 +205,19 @@ void handle_fetch(Services& services, RequestContext context, FetchRequest reque
     refused.error_code = protocol::wire(plan.error);
     return reply.send(refused);
   }
-  const FetchLimits limits{
+  FetchLimits limits{
       .bytes_min = request.min_bytes,
       .bytes_max = std::min(request.max_bytes, services.config->fetch_bytes_max),
-      .isolation = request.isolation_level == 1 ? Isolation::read_committed : Isolation::read_uncommitted};
+      .isolation = request.isolation_level == 1 ? Isolation::read_committed : Isolation::read_uncommitted,
+      .whom = replication::ReadFrom::leader,
+      .rack = {}};
+  if (context.version >= kFirstRackVersion) {
+    limits.whom = replication::ReadFrom::any_replica;
+    if (services.config->selects_by_rack) limits.rack = std::move(request.rack_id);
+  }
   io::EventLoop& loop = context.loop();
-  auto fetch = std::make_shared<Fetch>(services, std::move(context), limits, std::move(plan), std::move(reply));
+  auto fetch =
+      std::make_shared<Fetch>(services, std::move(context), std::move(limits), std::move(plan), std::move(reply));
   FetchOperation& operation = fetch->operation();
   operation.serve();
   if (request.max_wait_ms <= 0 || operation.is_complete()) return fetch->send();

@@ -3,16 +3,20 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/metadata/image_store.h"
+#include "broker/metadata/topic_config.h"
 #include "broker/server/error_map.h"
 #include "broker/server/handlers/partition_lookup.h"
+#include "broker/server/handlers/replica_selector.h"
 #include "broker/server/services.h"
 
 namespace millrace::server {
 
 using protocol::ErrorCode;
 
-FetchOperation::FetchOperation(const Services& services, FetchLimits limits, std::vector<FetchTarget> targets)
-    : services_(services), limits_(limits), items_(targets.size()) {
+FetchOperation::FetchOperation(const Services& services, FetchLimits limits, std::string listener,
+                               std::vector<FetchTarget> targets)
+    : services_(services), limits_(std::move(limits)), listener_(std::move(listener)), items_(targets.size()) {
   for (size_t i = 0; i < targets.size(); ++i) items_[i].target = std::move(targets[i]);
 }
 
@@ -44,28 +48,19 @@ void FetchOperation::read(FetchItem& item, size_t limit, bool at_least_one) {
   item.at_least_one = at_least_one;
   item.error = ErrorCode::none;
   item.diverging = {};
+  item.preferred = kNoBroker;
   if (item.partition == nullptr) {
     PartitionLookup found = find_partition(services_, target.topic->name, target.topic->id, target.partition);
     item.partition = std::move(found.partition);
     item.error = found.error;
     if (item.partition == nullptr) return;
   }
-  if (target.last_fetched_epoch != kNoLeaderEpoch) {
-    const Result<storage::EpochEndOffset> end =
-        item.partition->end_offset_for_epoch(target.last_fetched_epoch, target.current_epoch);
-    if (!end) {
-      item.error = to_error_code(end.error().code);
-      return;
-    }
-    if (end->epoch < target.last_fetched_epoch || end->end_offset < target.offset) {
-      item.diverging = *end;
-      if (const auto offsets = item.partition->offsets(target.current_epoch)) item.result.offsets = *offsets;
-      item.result.read = {};
-      return;
-    }
-  }
-  Result<replication::FetchResult> result = item.partition->fetch(
-      target.offset, limit, at_least_one, limits_.isolation, target.current_epoch, kCopiedBytesMax - copied_bytes_);
+  item.error = redirect(item);
+  if (item.error == ErrorCode::none && !item.is_redirected()) item.error = check_history(item);
+  if (item.error != ErrorCode::none || item.is_redirected() || item.is_diverging()) return;
+  Result<replication::FetchResult> result =
+      item.partition->fetch(target.offset, limit, at_least_one, limits_.isolation, target.current_epoch,
+                            kCopiedBytesMax - copied_bytes_, limits_.whom);
   if (!result) {
     item.error = to_error_code(result.error().code);
     return;
@@ -74,10 +69,37 @@ void FetchOperation::read(FetchItem& item, size_t limit, bool at_least_one) {
   if (const auto* copied = std::get_if<Bytes>(&item.result.read.data)) copied_bytes_ += copied->size();
 }
 
+// Whether the client's last record is one of this history.
+ErrorCode FetchOperation::check_history(FetchItem& item) const {
+  const FetchTarget& target = item.target;
+  if (target.last_fetched_epoch == kNoLeaderEpoch) return ErrorCode::none;
+  const Result<storage::EpochEndOffset> end =
+      item.partition->end_offset_for_epoch(target.last_fetched_epoch, target.current_epoch, limits_.whom);
+  if (!end) return to_error_code(end.error().code);
+  if (end->epoch == kNoLeaderEpoch) return ErrorCode::offset_out_of_range;  // of an epoch that is not known here
+  if (end->epoch >= target.last_fetched_epoch && end->end_offset >= target.offset) return ErrorCode::none;
+  item.diverging = *end;
+  if (const auto offsets = item.partition->offsets_of_log()) item.result.offsets = *offsets;
+  item.result.read = {};
+  return ErrorCode::none;
+}
+
+ErrorCode FetchOperation::redirect(FetchItem& item) const {
+  if (limits_.rack.empty() || item.partition->leader() != services_.broker->self) return ErrorCode::none;
+  const Result<replication::PartitionOffsets> offsets = item.partition->offsets(item.target.current_epoch);
+  if (!offsets) return to_error_code(offsets.error().code);
+  item.preferred = select_replica(*services_.images->load(), services_.broker->self, limits_.rack, listener_,
+                                  item.partition->replicas_with(item.target.offset));
+  if (!item.is_redirected()) return ErrorCode::none;
+  item.result.offsets = *offsets;
+  item.result.read = {};
+  return ErrorCode::none;
+}
+
 bool FetchOperation::is_complete() const {
   int64_t bytes = 0;
   for (const FetchItem& item : items_) {
-    if (item.error != ErrorCode::none || item.is_diverging()) return true;
+    if (item.error != ErrorCode::none || item.is_diverging() || item.is_redirected()) return true;
     bytes += static_cast<int64_t>(item.counted_bytes());
   }
   return items_.empty() || bytes >= std::min(limits_.bytes_min, limits_.bytes_max);

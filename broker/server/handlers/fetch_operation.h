@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "broker/protocol/error_code.h"
@@ -17,6 +18,8 @@ struct FetchLimits {
   int64_t bytes_min = 1;
   int64_t bytes_max = 0;
   replication::Isolation isolation = replication::Isolation::read_uncommitted;
+  replication::ReadFrom whom = replication::ReadFrom::leader;
+  std::string rack;  // whom this broker, as leader, may send to a follower there; "": nobody
 };
 
 // What one partition of a fetch got.
@@ -27,7 +30,10 @@ struct FetchItem {
   replication::FetchResult result;
   storage::EpochEndOffset diverging;  // epoch >= 0: the client's history ends here (KIP-595)
 
+  BrokerId preferred = kNoBroker;  // who is to be asked instead (KIP-392); nothing was read
+
   bool is_diverging() const { return diverging.epoch != kNoLeaderEpoch; }
+  bool is_redirected() const { return preferred != kNoBroker; }
   size_t bytes() const { return error == protocol::ErrorCode::none ? result.read.size_bytes() : 0; }
 
   // Towards bytes_min: where records follow that did not fit, waiting cannot add any.
@@ -45,7 +51,8 @@ struct FetchItem {
 // serve() on the connection's reactor; is_ready() on any thread, not at the same time.
 class FetchOperation {
  public:
-  FetchOperation(const Services& services, FetchLimits limits, std::vector<FetchTarget> targets);
+  // `listener`: by which the client came, and goes elsewhere.
+  FetchOperation(const Services& services, FetchLimits limits, std::string listener, std::vector<FetchTarget> targets);
 
   // Small reads are copied, because that is cheaper than a file range, but only so many bytes of one reply: a client
   // may have many replies waiting for it.
@@ -64,10 +71,13 @@ class FetchOperation {
 
  private:
   void read(FetchItem& item, size_t limit, bool at_least_one);
+  protocol::ErrorCode check_history(FetchItem& item) const;
+  protocol::ErrorCode redirect(FetchItem& item) const;
   bool is_unchanged(const FetchItem& item, size_t limit, bool at_least_one) const;
 
   const Services& services_;
   const FetchLimits limits_;
+  const std::string listener_;
   std::vector<FetchItem> items_;
   size_t copied_bytes_ = 0;  // by all reads so far
 };
