@@ -135,6 +135,7 @@ Status Node::State::join() {
                                         .rpc = {config.rpc_advertised.host, config.rpc_advertised.port},
                                         .rack = config.rack,
                                         .clean_start = dir->was_clean(),
+                                        .previous_epoch = dir->clean_epoch(),
                                         .fenced = true};
   const std::vector<server::ListenerOptions> bound = server->listeners();
   for (size_t i = 0; i < registration.listeners.size(); ++i) {

@@ -73,6 +73,19 @@ struct NodeTest : testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(directory); }
 
+  // Starts, is let in by its own controller, and stops.
+  void serve_once() {
+    std::atomic<bool> given_up{false};
+    const auto node = open();
+    ASSERT_TRUE(node.has_value()) << node.error().to_string();
+    ASSERT_EQ(EagerClient(port).brokers_in_first_answer(given_up), 1);
+    ASSERT_TRUE((*node)->stop());
+  }
+  std::string marker() const {
+    io::posix::PosixFileSystem fs;
+    const auto text = io::read_small_file(fs, directory + "/data/.kafka_cleanshutdown");
+    return text ? *text : text.error().to_string();
+  }
   Result<std::unique_ptr<Node>> open(const std::string& data = "data", const std::vector<std::string>& more = {}) {
     io::posix::PosixFileSystem fs;
     ConfigSources sources{.file = {},
@@ -114,6 +127,29 @@ TEST_F(NodeTest, a_broker_that_waits_for_the_other_voters_can_be_stopped) {
                                   "controller.quorum.voters=1@127.0.0.1:1,2@127.0.0.1:2,3@127.0.0.1:3"});
   ASSERT_TRUE(node.has_value()) << node.error().to_string();
   EXPECT_TRUE((*node)->stop());
+}
+
+TEST_F(NodeTest, a_clean_stop_leaves_the_epoch_of_this_brokers_registration_and_each_start_has_a_later_one) {
+  int64_t last = -1;
+  for (int round = 0; round < 3; ++round) {
+    serve_once();
+    const std::string text = marker();
+    constexpr std::string_view kBegin = "{\"version\":0,\"brokerEpoch\":";
+    ASSERT_EQ(text.substr(0, kBegin.size()), kBegin);
+    const int64_t epoch = std::stoll(text.substr(kBegin.size()));
+    EXPECT_GT(epoch, last);
+    last = epoch;
+  }
+}
+
+TEST_F(NodeTest, a_start_that_ends_before_any_log_is_open_leaves_a_clean_stop_as_it_was) {
+  serve_once();
+  const std::string before = marker();
+  const uint16_t taken = port;
+  const auto other = open("other");
+  ASSERT_TRUE(other.has_value());
+  EXPECT_FALSE(open().has_value()) << "port " << taken << " is taken";
+  EXPECT_EQ(marker(), before);
 }
 
 TEST_F(NodeTest, a_voter_among_others_needs_the_clusters_id) {

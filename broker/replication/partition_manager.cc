@@ -106,7 +106,7 @@ void PartitionManager::apply(metadata::ImagePointer image) {
   state.open_all(std::move(openings));
 }
 
-Status PartitionManager::close() {
+Status PartitionManager::close(int64_t broker_epoch) {
   State& state = *state_;
   state.stopping = true;
   const std::vector<std::shared_ptr<Partition>> partitions = state.table.all();
@@ -138,7 +138,7 @@ Status PartitionManager::close() {
   TRY(state.options.dir->write_log_starts(log_starts));
   if (!high_watermarks.empty()) TRY(state.options.dir->write_high_watermarks(high_watermarks));
   if (failed.load() != 0) return Error{Errc::storage_offline, std::to_string(failed.load()) + " partitions"};
-  return state.options.dir->mark_clean();
+  return state.options.dir->mark_clean(broker_epoch);
 }
 
 }  // namespace millrace::replication

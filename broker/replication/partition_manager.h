@@ -55,9 +55,10 @@ class PartitionManager {
 
   // Begins retention, compaction, checkpoints and removal of deleted logs on the background loop.
   void start();
-  // Stops background work, flushes everything, leaves the marker of a clean stop. The background loop runs nothing of
-  // ours any more (it has been stopped, or this is its thread). Appends answer unknown_topic_or_partition from here on.
-  Status close();
+  // Stops background work, flushes everything, leaves the marker of a clean stop with the epoch of this broker's
+  // registration (-1: none). The background loop runs nothing of ours any more (it has been stopped, or this is its
+  // thread). Appends answer unknown_topic_or_partition from here on.
+  Status close(int64_t broker_epoch = -1);
 
   // By followers, any thread. After truncations and before anything is appended, what Log::truncate_to() asks for.
   Status write_checkpoints_after_truncation();

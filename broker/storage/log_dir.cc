@@ -22,6 +22,23 @@ std::string format_meta(const MetaProperties& meta) {
          "\ndirectory.id=" + meta.directory_id.to_string() + "\n";
 }
 
+// JSON, as Kafka writes it. What a marker says that is not of this form, such as an empty one, is not known.
+constexpr std::string_view kCleanBegin = "{\"version\":0,\"brokerEpoch\":", kCleanEnd = "}";
+
+std::string format_clean_marker(int64_t epoch) {
+  return std::string(kCleanBegin) + std::to_string(epoch) + std::string(kCleanEnd);
+}
+
+int64_t parse_clean_marker(std::string text) {
+  std::erase_if(text, [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; });
+  std::string_view rest = text;
+  if (!rest.starts_with(kCleanBegin) || !rest.ends_with(kCleanEnd)) return -1;
+  rest.remove_prefix(kCleanBegin.size());
+  rest.remove_suffix(kCleanEnd.size());
+  const auto epoch = parse_number<int64_t>(rest);
+  return epoch && *epoch >= 0 ? *epoch : -1;
+}
+
 std::string_view trimmed(std::string_view text) {
   while (text.starts_with(' ')) text.remove_prefix(1);
   while (text.ends_with(' ') || text.ends_with('\r')) text.remove_suffix(1);
@@ -121,14 +138,20 @@ Result<std::unique_ptr<LogDir>> LogDir::open(io::FileSystem& fs, io::Random& ran
     }
     return std::move(loaded).error();
   }
-  const std::string marker = io::join_path(path, kCleanName);
-  TRY_ASSIGN(dir->was_clean_, fs.exists(marker));
-  if (dir->was_clean_) {
-    TRY(fs.remove(marker));
-    // Before anything is written: a power loss later must not find the marker again.
-    TRY(fs.flush_directory(path));
-  }
+  TRY(dir->take_clean_marker());
   return dir;
+}
+
+Status LogDir::take_clean_marker() {
+  const std::string marker = io::join_path(path_, kCleanName);
+  const Result<std::string> text = io::read_small_file(fs_, marker);
+  if (!text && text.error().code == Errc::not_found) return ok();
+  TRY(text);
+  was_clean_ = true;
+  clean_epoch_ = parse_clean_marker(*text);
+  TRY(fs_.remove(marker));
+  // Before anything is written: a power loss later must not find the marker again.
+  return fs_.flush_directory(path_);
 }
 
 Result<std::vector<PartitionDirectory>> LogDir::list_partitions() const {
@@ -185,8 +208,8 @@ Status LogDir::write_cleaner_offsets(const OffsetCheckpoint& offsets) const {
   return io::write_file_atomically(fs_, io::join_path(path_, kCleanerOffsetsName), format_offset_checkpoint(offsets));
 }
 
-Status LogDir::mark_clean() const {
-  return io::write_file_atomically(fs_, io::join_path(path_, kCleanName), "{\"version\":0}");
+Status LogDir::mark_clean(int64_t epoch) const {
+  return io::write_file_atomically(fs_, io::join_path(path_, kCleanName), format_clean_marker(epoch));
 }
 
 std::string partition_directory_name(std::string_view topic, PartitionIndex partition) {

@@ -50,6 +50,8 @@ class LogDir {
   const MetaProperties& meta() const { return meta_; }
   // The last user stopped cleanly. Its marker is gone since open(), so that a crash from now on is seen by the next.
   bool was_clean() const { return was_clean_; }
+  // The broker epoch under which it did, when its marker says so (KIP-966); -1: unknown.
+  int64_t clean_epoch() const { return clean_epoch_; }
 
   Result<std::vector<PartitionDirectory>> list_partitions() const;  // sorted by name
   // Partition directories renamed to *-delete whose removal was interrupted.
@@ -66,19 +68,22 @@ class LogDir {
   Result<OffsetCheckpoint> read_high_watermarks() const;  // of replicated partitions
   Status write_high_watermarks(const OffsetCheckpoint& offsets) const;
 
-  // The last act of a clean stop, after every log was flushed and closed and the checkpoints are written.
-  Status mark_clean() const;
+  // The last act of a clean stop, after every log was flushed and closed and the checkpoints are written. `epoch` is
+  // that of this broker's registration, or -1.
+  Status mark_clean(int64_t epoch) const;
 
  private:
   LogDir(io::FileSystem& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
   Status load_or_create_meta(io::Random& random, const LogDirOptions& options);
   Result<OffsetCheckpoint> read_checkpoint(std::string_view name) const;
+  Status take_clean_marker();
 
   io::FileSystem& fs_;
   const std::string path_;
   std::unique_ptr<io::FileLock> lock_;
   MetaProperties meta_;
   bool was_clean_ = false;
+  int64_t clean_epoch_ = -1;
 };
 
 // "<topic>-<partition>" in both directions; nothing when `name` is not of that form.

@@ -64,10 +64,31 @@ TEST_F(LogDirTest, a_meta_file_that_makes_no_sense_is_not_overwritten) {
 
 TEST_F(LogDirTest, the_marker_of_a_clean_stop_counts_once_even_after_a_power_loss) {
   EXPECT_FALSE(open().value()->was_clean());
-  ASSERT_TRUE(open().value()->mark_clean());
+  ASSERT_TRUE(open().value()->mark_clean(7));
   EXPECT_TRUE(open().value()->was_clean());
   disk_.lose_power();
   EXPECT_FALSE(open().value()->was_clean());
+}
+
+TEST_F(LogDirTest, the_marker_is_kafkas_and_says_under_which_broker_epoch_the_stop_was) {
+  EXPECT_EQ(open().value()->clean_epoch(), -1);
+  ASSERT_TRUE(open().value()->mark_clean(4'294'967'297));
+  const std::string marker = "/data/logs/.kafka_cleanshutdown";
+  EXPECT_EQ(io::read_small_file(disk_, marker).value(), "{\"version\":0,\"brokerEpoch\":4294967297}");
+  EXPECT_EQ(open().value()->clean_epoch(), 4'294'967'297);
+  EXPECT_EQ(open().value()->clean_epoch(), -1) << "it was removed";
+  ASSERT_TRUE(io::write_file_atomically(disk_, marker, "{ \"version\" : 0,\n \"brokerEpoch\" : 5 }\n"));
+  EXPECT_EQ(open().value()->clean_epoch(), 5);
+}
+
+TEST_F(LogDirTest, a_marker_without_an_epoch_that_can_be_read_is_one_all_the_same) {
+  for (const char* text : {"", "{\"version\":0}", "{\"version\":1,\"brokerEpoch\":5}",
+                           "{\"version\":0,\"brokerEpoch\":x}", "{\"version\":0,\"brokerEpoch\":-7}"}) {
+    ASSERT_TRUE(open() && io::write_file_atomically(disk_, "/data/logs/.kafka_cleanshutdown", text));
+    const auto dir = open().value();
+    EXPECT_TRUE(dir->was_clean()) << text;
+    EXPECT_EQ(dir->clean_epoch(), -1) << text;
+  }
 }
 
 TEST_F(LogDirTest, checkpoints_come_back_and_unusable_ones_count_as_absent) {
