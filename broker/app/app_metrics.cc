@@ -1,73 +1,14 @@
 #include "broker/app/app_metrics.h"
 
-#include <limits>
-#include <vector>
-
-#include <prometheus/metric_family.h>
-#include <prometheus/text_serializer.h>
 #include <sys/resource.h>
 
+#include "broker/app/metrics_page.h"
 #include "broker/protocol/api_key.h"
 
 namespace millrace::app {
 namespace {
 
-using prometheus::ClientMetric;
-using prometheus::MetricFamily;
 using prometheus::MetricType;
-
-// Builds families one after another; a row is a value with its labels.
-class Page {
- public:
-  using Labels = std::vector<ClientMetric::Label>;
-
-  void counter(const char* name, const char* help, const Counter& value) {
-    start(name, help, MetricType::Counter);
-    count(value.value());
-  }
-  void gauge(const char* name, const char* help, double value) {
-    start(name, help, MetricType::Gauge);
-    ClientMetric metric;
-    metric.gauge.value = value;
-    families_.back().metric.push_back(std::move(metric));
-  }
-  void info(Labels labels) {
-    ClientMetric metric;
-    metric.label = std::move(labels);
-    metric.gauge.value = 1;
-    families_.back().metric.push_back(std::move(metric));
-  }
-  void start(const char* name, const char* help, MetricType type) { families_.push_back({name, help, type, {}}); }
-  void count(uint64_t value, Labels labels = {}) {
-    ClientMetric metric;
-    metric.label = std::move(labels);
-    metric.counter.value = static_cast<double>(value);
-    families_.back().metric.push_back(std::move(metric));
-  }
-  void amount(double value) {
-    ClientMetric metric;
-    metric.counter.value = value;
-    families_.back().metric.push_back(std::move(metric));
-  }
-  void histogram(const DurationHistogram& durations, Labels labels = {}) {
-    ClientMetric metric;
-    metric.label = std::move(labels);
-    uint64_t total = 0;
-    for (size_t i = 0; i < DurationHistogram::kBucketCount; ++i) {
-      total += durations.bucket(i);
-      const bool last = i + 1 == DurationHistogram::kBucketCount;
-      metric.histogram.bucket.push_back(
-          {total, last ? std::numeric_limits<double>::infinity() : DurationHistogram::bound_seconds(i)});
-    }
-    metric.histogram.sample_count = total;
-    metric.histogram.sample_sum = static_cast<double>(durations.sum_ns()) * 1e-9;
-    families_.back().metric.push_back(std::move(metric));
-  }
-  std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
-
- private:
-  std::vector<MetricFamily> families_;
-};
 
 void add_storage(Page& page, const storage::StorageMetrics& m) {
   page.counter("millrace_storage_appended_bytes_total", "Bytes of record batches appended to partition logs.",
@@ -169,17 +110,20 @@ std::string metrics_page(const MetricSources& sources) {
   Page page;
   page.start("millrace_build_info", "Always 1; the version that runs is its label.", MetricType::Gauge);
   page.info({{"version", sources.version}});
-  page.gauge("millrace_topics", "Topics of the cluster.", static_cast<double>(sources.topics));
-  page.gauge("millrace_partitions", "Partition replicas on this broker.", static_cast<double>(sources.partitions));
+  page.gauge("millrace_partitions", "Partition replicas on this broker.",
+             static_cast<double>(sources.partitions.replicas));
   page.gauge("millrace_offline_partitions", "Replicas here whose log failed.",
-             static_cast<double>(sources.offline_partitions));
-  page.gauge("millrace_log_bytes", "Bytes of all logs on this broker.", static_cast<double>(sources.log_bytes));
+             static_cast<double>(sources.partitions.offline));
+  page.gauge("millrace_log_bytes", "Bytes of all logs on this broker.", static_cast<double>(sources.partitions.bytes));
   page.gauge("millrace_waiting_requests", "Requests that wait for records, acknowledgements or members.",
              static_cast<double>(sources.purgatory->parked()));
   add_storage(page, *sources.storage);
   add_server(page, *sources.server, sources.handlers);
   add_follower_reads(page, *sources.follower_reads);
   add_coordinator(page, *sources.coordinator);
+  add_raft(page, sources);
+  add_control(page, sources);
+  add_replication(page, sources);
   add_process(page);
   return page.text();
 }

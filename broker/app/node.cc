@@ -117,14 +117,18 @@ std::string Node::State::metrics() const {
                         .follower_reads = &follower_reads,
                         .handlers = services.handlers,
                         .purgatory = purgatory.get(),
+                        .control = &control_metrics,
+                        .replication = &replication_metrics,
+                        .raft = &quorum->node().metrics(),
+                        .quorum = quorum->node().status(),
+                        .image = images.load(),
+                        .partitions = {},
                         .version = kBuildVersion};
-  sources.topics = static_cast<int64_t>(images.load()->topics().size());
+  sources.is_controller = quorum->host().is_active();
   if (is_serving.load(std::memory_order_acquire)) {
-    for (const auto& partition : partitions->all()) {
-      ++sources.partitions;
-      sources.log_bytes += static_cast<int64_t>(partition->size_bytes());
-      sources.offline_partitions += partition->is_offline();
-    }
+    sources.is_isolated = is_isolated.load(std::memory_order_relaxed);
+    sources.tail_bytes = partitions->tail_bytes();
+    for (const auto& partition : partitions->all()) sources.partitions.add(partition->summary());
   }
   return metrics_page(sources);
 }

@@ -87,7 +87,8 @@ Status Node::State::open_rpc() {
                                                     .config = view,
                                                     .control_loop = control_loop.get(),
                                                     .new_uuid = [this] { return random.uuid(); },
-                                                    .on_fatal = events.on_fatal}));
+                                                    .on_fatal = events.on_fatal,
+                                                    .metrics = &control_metrics}));
   forwarded = std::make_unique<server::ForwardedRequests>(services.handlers, services, *control_loop);
   quorum->host().serve_forwarded = [this](control::ForwardedRequest request, control::ControllerDone done) {
     forwarded->serve(std::move(request.frame), std::move(request.client_host), std::move(request.listener),
@@ -121,7 +122,8 @@ Status Node::State::join() {
                                        .clock = &clock,
                                        .channel = controller_channel.get(),
                                        .local = &quorum->host(),
-                                       .leader = [this] { return quorum->leader(); }});
+                                       .leader = [this] { return quorum->leader(); },
+                                       .metrics = &control_metrics});
   controller = std::make_unique<control::ControllerProxy>(quorum->host(), *controller_client);
   producer_ids = std::make_unique<server::ProducerIds>(*controller, config.id);
   services.controller = controller.get();
@@ -151,7 +153,8 @@ Status Node::State::join() {
           // Until this broker serves, it has nothing that the controller could count on.
           .metadata_offset = [this] { return is_serving ? images.load()->applied : Offset{-1}; },
           .session = session(),
-          .heartbeat = std::chrono::milliseconds(config_int(config.values, metadata::kBrokerHeartbeatIntervalMs))},
+          .heartbeat = std::chrono::milliseconds(config_int(config.values, metadata::kBrokerHeartbeatIntervalMs)),
+          .metrics = &control_metrics},
       *this);
   isr_changer = std::make_unique<control::IsrChanger>(*controller_client, *control_loop,
                                                       [this] { return std::pair(config.id, lifecycle->epoch()); });

@@ -141,6 +141,7 @@ struct Node::State final : control::BrokerLifecycleEvents, server::ControllerRou
   std::unique_ptr<control::ControllerProxy> controller;
   std::unique_ptr<control::IsrChanger> isr_changer;
   std::unique_ptr<control::BrokerLifecycle> lifecycle;
+  control::ControlMetrics control_metrics;
   replication::ReplicationMetrics replication_metrics;
   std::unique_ptr<replication::IsrKeeper> isr_keeper;
   std::unique_ptr<server::ForwardedRequests> forwarded;

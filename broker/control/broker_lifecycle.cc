@@ -91,6 +91,7 @@ void BrokerLifecycle::beat() {
 
 void BrokerLifecycle::on_heartbeat(const Result<ControllerAnswer>& answer) {
   beating_ = false;
+  if (options_.metrics != nullptr) (answer ? options_.metrics->heartbeats : options_.metrics->failed_heartbeats).add();
   const TimePoint now = options_.clock->now();
   if (state_ == State::shutting_down && now >= shutdown_deadline_) {
     finish_shutdown("leadership was not handed over in time");

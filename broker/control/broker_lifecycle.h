@@ -19,6 +19,7 @@ struct BrokerLifecycleOptions {
   std::function<Offset()> metadata_offset;             // that this broker's image is at
   Duration session{std::chrono::seconds(2)};           // broker.session.timeout.ms
   Duration heartbeat{std::chrono::milliseconds(500)};  // broker.heartbeat.interval.ms
+  ControlMetrics* metrics = nullptr;                   // may be null
 };
 
 // Told on the loop.

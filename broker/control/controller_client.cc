@@ -9,6 +9,11 @@ namespace {
 // Whether the call may be made again although it may have happened. A client's request is the client's to repeat.
 bool is_repeatable(const ControllerCall& call) { return !std::holds_alternative<ForwardedRequest>(call); }
 
+CallOutcome outcome_of(const Result<ControllerAnswer>& answer, bool nobody_answered) {
+  if (answer) return CallOutcome::answered;
+  return nobody_answered || answer.error().code == Errc::timed_out ? CallOutcome::timed_out : CallOutcome::refused;
+}
+
 bool nothing_happened(Errc code) { return code == Errc::not_controller || code == Errc::not_found; }
 
 bool outcome_unknown(Errc code) {
@@ -59,8 +64,10 @@ void ControllerClient::settle(const std::shared_ptr<Attempt>& attempt, Result<Co
   if (again && next < attempt->deadline) {
     options_.loop->run_after(attempt->pause, [this, attempt] { this->attempt(attempt); });
     attempt->pause = std::min(attempt->pause * 2, kRetryMax);
+    if (options_.metrics != nullptr) options_.metrics->call_retries.add();
     return;
   }
+  if (options_.metrics != nullptr) options_.metrics->calls[static_cast<size_t>(outcome_of(answer, again))].add();
   if (again) answer = Error{Errc::timed_out, "controller: " + answer.error().to_string()};
   attempt->done(std::move(answer));
 }

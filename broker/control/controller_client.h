@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "broker/base/clock.h"
-#include "broker/control/controller_calls.h"
+#include "broker/control/control_metrics.h"
 #include "broker/io/event_loop.h"
 
 namespace millrace::control {
@@ -21,6 +21,7 @@ struct ControllerClientOptions {
   ControllerChannel* channel = nullptr;  // to other brokers
   ControllerServer* local = nullptr;     // this broker's own controller
   std::function<BrokerId()> leader;      // of the quorum, as this broker knows it; kNoBroker: nobody. Any thread
+  ControlMetrics* metrics = nullptr;     // may be null
 };
 
 // Brings calls to the controller, wherever it is and becomes: while nobody leads the quorum, or the one that is called

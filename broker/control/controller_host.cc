@@ -189,7 +189,11 @@ void ControllerHost::serve(BrokerId, ControllerCall call, ControllerDone done) {
                                                                 : "broker " + std::to_string(leader.value()) + " is"});
   }
   // Keeps the controller until the answer is given.
-  ControllerDone held = [active, done = std::move(done)](Result<ControllerAnswer> answer) { done(std::move(answer)); };
+  ControllerDone held = [this, active, done = std::move(done), kind = call.index(),
+                         began = options_.clock->now()](Result<ControllerAnswer> answer) {
+    if (options_.metrics != nullptr) options_.metrics->served[kind].record(options_.clock->now() - began);
+    done(std::move(answer));
+  };
   std::visit([&](auto& of) { Ask{*active, serve_forwarded, std::move(held)}(std::move(of)); }, call);
 }
 

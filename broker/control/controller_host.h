@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "broker/base/mutex.h"
-#include "broker/control/controller_calls.h"
+#include "broker/control/control_metrics.h"
 #include "broker/control/quorum.h"
 #include "broker/io/event_loop.h"
 #include "broker/machine/log_writer.h"
@@ -24,6 +24,7 @@ struct ControllerHostOptions {
   // The controller of that tenure cannot go on, because the quorum refused something of it, and all that it proposed
   // has an outcome: lead() with the next attempt, if this broker still leads. Any thread. May be empty.
   std::function<void(raft::Tenure)> on_failed;
+  ControlMetrics* metrics = nullptr;  // may be null
 };
 
 // Runs the cluster's controller while this broker leads the metadata quorum: begins on the committed image, ends when

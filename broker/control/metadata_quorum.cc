@@ -33,18 +33,19 @@ class ImageSource final : public raft::SnapshotSource {
 
 MetadataQuorum::MetadataQuorum(MetadataQuorumOptions options)
     : options_(std::move(options)), machine_(*options_.images) {
-  host_ =
-      std::make_unique<ControllerHost>(ControllerHostOptions{.clock = options_.node.clock,
-                                                             .loop = options_.control_loop,
-                                                             .quorum = this,
-                                                             .config = options_.config,
-                                                             .new_uuid = options_.new_uuid,
-                                                             .cluster_id = options_.node.cluster,
-                                                             .on_failed = [this, alive = alive_](raft::Tenure tenure) {
-                                                               options_.node.apply_loop->post([this, alive, tenure] {
-                                                                 if (*alive) lead_again(tenure);
-                                                               });
-                                                             }});
+  auto failed = [this, alive = alive_](raft::Tenure tenure) {
+    options_.node.apply_loop->post([this, alive, tenure] {
+      if (*alive) lead_again(tenure);
+    });
+  };
+  host_ = std::make_unique<ControllerHost>(ControllerHostOptions{.clock = options_.node.clock,
+                                                                 .loop = options_.control_loop,
+                                                                 .quorum = this,
+                                                                 .config = options_.config,
+                                                                 .new_uuid = options_.new_uuid,
+                                                                 .cluster_id = options_.node.cluster,
+                                                                 .on_failed = std::move(failed),
+                                                                 .metrics = options_.metrics});
 }
 
 MetadataQuorum::~MetadataQuorum() = default;

@@ -32,7 +32,9 @@ class CommitMarks {
   void clear() {  // the log was cut
     marks_.clear();
     first_ = 0;
+    appended_bytes_ = readable_bytes_;
   }
+  uint64_t pending_bytes() const { return appended_bytes_ - readable_bytes_; }
 
  private:
   // While this many appends are not yet below the high watermark, newer ones share the last mark: a fetch that waits

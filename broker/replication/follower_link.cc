@@ -16,6 +16,7 @@ FollowerLink::FollowerLink(const LinkContext& context, io::EventLoop& loop, Peer
       loop_(loop),
       transport_(transport),
       leader_(leader),
+      traffic_(context.metrics.peers.of(leader)),
       queue_(std::make_shared<WakeQueue<FollowerSlot>>(loop)) {
   queue_->set_handler([this] { take_woken(); });
 }
@@ -248,6 +249,7 @@ void FollowerLink::receive(const Data& data) {
       continue;
     }
     context_.metrics.received_bytes.add(batch_bytes(entry));
+    traffic_.received_bytes.add(batch_bytes(entry));
     slot->retry_after = {};
     slot->answers = 0;
     add_ack(slot, *at, ack);

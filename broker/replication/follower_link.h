@@ -84,6 +84,7 @@ class FollowerLink final : public PeerLinkEvents {
   io::EventLoop& loop_;
   PeerTransport& transport_;
   const BrokerId leader_;
+  PeerTraffic::Peer& traffic_;
   const std::shared_ptr<WakeQueue<FollowerSlot>> queue_;
 
   std::unique_ptr<PeerLink> link_;

@@ -103,9 +103,12 @@ void IsrKeeper::look(const std::shared_ptr<Partition>& partition) {
   if (outcome.look_again) look_again(partition);
   if (!outcome.change) return;
   const IsrChange& change = *outcome.change;
-  options_.changes->propose(change, [this, door = door_, partition, change](IsrOutcome answer) {
-    door->post([this, door, partition, change, answer] {
+  const bool shrinks = outcome.shrinks, expands = outcome.expands;
+  options_.changes->propose(change, [this, door = door_, partition, change, shrinks, expands](IsrOutcome answer) {
+    door->post([this, door, partition, change, answer, shrinks, expands] {
       if (!door->is_open()) return;
+      if (answer == IsrOutcome::committed && shrinks) options_.metrics->isr_shrinks.add();
+      if (answer == IsrOutcome::committed && expands) options_.metrics->isr_expands.add();
       partition->isr_answered(change, answer);
       if (answer == IsrOutcome::refused || answer == IsrOutcome::unknown) look_again(partition);
     });

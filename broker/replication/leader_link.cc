@@ -100,6 +100,7 @@ void LeaderLink::receive(const Hello& hello) {
                 " speaks version " + std::to_string(hello.version));
   }
   peer_ = hello;
+  traffic_ = &context_.metrics.peers.of(hello.broker);
   link_->send(context_.hello());
 }
 
@@ -247,6 +248,7 @@ bool LeaderLink::send_from(Line& line) {
   if (message.entries.empty()) return false;
   context_.metrics.sent_messages.add();
   context_.metrics.sent_bytes.add(bytes);
+  traffic_->sent_bytes.add(bytes);
   if (!line.memory_only) {
     context_.metrics.sent_catch_up_bytes.add(bytes);
     context_.catch_up.spend(context_.clock.now(), bytes);
@@ -265,6 +267,7 @@ LeaderLink::Filled LeaderLink::fill(const FeedPointer& feed, Line& line, Data& m
   Result<FeedData> taken = take(*feed, line, std::min(line.message_bytes_max - bytes, window), at_least_one);
   if (!taken) {
     if (taken.error().code == Errc::would_block) {
+      context_.metrics.tail_misses.add();
       feed->is_behind = true;
       line_up(feed);
     } else if (taken.error().code == Errc::not_leader) {
@@ -289,6 +292,7 @@ LeaderLink::Filled LeaderLink::fill(const FeedPointer& feed, Line& line, Data& m
     if (taken->high_watermark > feed->told_high_watermark) tell_progress_later(feed);
     return Filled::nothing;
   }
+  if (line.memory_only) context_.metrics.tail_hits.add();
   Data::Entry& entry = message.entries.emplace_back();
   entry = {.number = feed->number,
            .leader_epoch = taken->leader_epoch,

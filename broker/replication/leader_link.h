@@ -81,6 +81,7 @@ class LeaderLink final : public PeerLinkEvents {
   std::optional<LinkLiveness> liveness_;
 
   std::optional<Hello> peer_;
+  PeerTraffic::Peer* traffic_ = nullptr;  // once there is a peer
   SubscriptionNumber last_number_{0};
   std::unordered_map<SubscriptionNumber, FeedPointer> feeds_;
   Line tail_{.memory_only = true, .message_bytes_max = kMessageBatchBytesMax};

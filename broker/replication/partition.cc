@@ -248,6 +248,25 @@ Result<storage::Log::RetentionWork> Partition::enforce_retention() {
   return work;
 }
 
+PartitionSummary Partition::summary() const {
+  MutexLock lock(mutex_);
+  PartitionSummary summary;
+  if (log_ == nullptr) return summary;
+  summary.bytes = log_->size_bytes();
+  summary.is_offline = log_->is_offline();
+  summary.leads = leads();
+  if (!summary.leads) return summary;
+  summary.is_under_replicated = state_.isr.size() < state_.replicas.size();
+  summary.is_under_min_isr = state_.isr.size() < in_sync_needed(config_);
+  summary.uncommitted_bytes = marks_.pending_bytes();
+  if (leader_ == nullptr) return summary;
+  for (const LeaderState::Follower& follower : leader_->followers()) {
+    const Offset has = std::max(follower.at.log_end, log_->log_start());
+    summary.lag_records_max = std::max(summary.lag_records_max, log_->log_end().value() - has.value());
+  }
+  return summary;
+}
+
 int32_t Partition::batch_bytes_max() const {
   MutexLock lock(mutex_);
   return config_.log.batch_bytes_max;

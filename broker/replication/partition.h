@@ -47,7 +47,7 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   // follower, unless any replica may answer.
   Result<FetchResult> fetch(Offset from, size_t bytes_max, bool at_least_one, Isolation isolation, LeaderEpoch expected,
                             size_t copied_bytes_max = SIZE_MAX, ReadFrom whom = ReadFrom::leader);
-  PartitionVersion version() const;  // takes no lock
+  PartitionVersion version() const;                         // takes no lock
   std::vector<ReplicaView> replicas_with(Offset at) const;  // led here: members that follow and hold it, or end there
 
   Result<PartitionOffsets> offsets(LeaderEpoch expected = kNoLeaderEpoch) const;
@@ -60,6 +60,7 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   LeaderEpoch leader_epoch() const;
   BrokerId leader() const;
   uint64_t size_bytes() const;
+  PartitionSummary summary() const;
   bool is_offline() const;          // its log failed and answers storage_offline
   int32_t batch_bytes_max() const;  // max.message.bytes
 

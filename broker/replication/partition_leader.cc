@@ -185,7 +185,16 @@ IsrLook Partition::look_at_isr(int64_t own_broker_epoch, Duration lag_max, const
                                              {"to", change->isr.size()},
                                              {"replicas", state_.replicas.size()}});
   }
-  return {.change = std::move(change), .look_again = leader_->is_asked};
+  IsrLook look{.change = std::move(change), .look_again = leader_->is_asked};
+  if (look.change) {
+    size_t kept = 0;
+    for (const IsrChange::Member& member : look.change->isr) {
+      kept += std::find(state_.isr.begin(), state_.isr.end(), member.broker) != state_.isr.end();
+    }
+    look.shrinks = kept < state_.isr.size();
+    look.expands = kept < look.change->isr.size();
+  }
+  return look;
 }
 
 void Partition::isr_answered(const IsrChange& change, IsrOutcome outcome) {

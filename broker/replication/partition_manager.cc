@@ -29,6 +29,8 @@ std::vector<std::shared_ptr<Partition>> PartitionManager::all() const { return s
 
 const storage::LogDir& PartitionManager::directory() const { return *state_->options.dir; }
 
+size_t PartitionManager::tail_bytes() const { return state_->tail_budget.used(); }
+
 Status PartitionManager::write_checkpoints_after_truncation() {
   TRY(state_->write_recovery_points());
   return state_->write_cleaner_offsets();

@@ -66,6 +66,7 @@ class PartitionManager {
   void remove_files(const Partition& partition, std::vector<std::string> paths);
 
   const storage::LogDir& directory() const;
+  size_t tail_bytes() const;                 // that are held for followers
   Result<io::DiskSpace> disk_space() const;  // of the volume that holds it
 
  private:

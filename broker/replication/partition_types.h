@@ -78,6 +78,19 @@ struct PartitionVersion {
 struct IsrLook {
   std::optional<IsrChange> change{};  // to propose
   bool look_again = false;            // a change is needed that cannot be proposed yet
+  bool shrinks = false;               // the change takes members out
+  bool expands = false;               // or in
+};
+
+// What metrics show of a partition.
+struct PartitionSummary {
+  bool leads = false;
+  bool is_offline = false;
+  bool is_under_replicated = false;  // led here, and so are the next two
+  bool is_under_min_isr = false;
+  uint64_t bytes = 0;              // of its log
+  uint64_t uncommitted_bytes = 0;  // appended here and not below the high watermark yet
+  int64_t lag_records_max = 0;     // what the replica that is farthest behind lacks
 };
 
 // A replica elsewhere, as the leader knows it.

@@ -69,6 +69,7 @@ Status Disk::write(LogWrite& write) {
 Status Disk::append_pending() {
   if (!pending_) return ok();
   const LogWrite write = *std::exchange(pending_, std::nullopt);
+  if (durable_ == appended_) began_ = parts_.options.clock->now();
   TRY(parts_.store->append(write.keeps, write.entries));
   appended_ = write.sequence;
   return ok();
@@ -78,6 +79,7 @@ Status Disk::flush() {
   if (durable_ == appended_) return ok();
   TRY(parts_.store->flush());
   durable_ = appended_;
+  parts_.metrics.append_duration.record(parts_.options.clock->now() - began_);
   tell(LogDurable{durable_});
   return ok();
 }

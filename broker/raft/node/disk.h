@@ -72,6 +72,7 @@ class Disk {
   std::optional<LogWrite> pending_;  // writes that follow each other, as one
   WriteSequence appended_;           // newest that is in the log
   WriteSequence durable_;            // newest that is durable
+  TimePoint began_;                  // the oldest write that is not durable
 
   Mutex mutex_;  // a leaf
   std::deque<Write> writes_ GUARDED_BY(mutex_);

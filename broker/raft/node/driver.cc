@@ -142,7 +142,10 @@ void Driver::answer(const std::vector<Answer>& answers) {
 }
 
 void Driver::note_role(const RoleState& state) {
+  if (state.role == Role::candidate) parts_.metrics.elections.add();
+  if (state.role == Role::leader) parts_.metrics.elections_won.add();
   if (state.leader) {
+    parts_.metrics.leader_changes.add();
     kLog.info("the metadata quorum has a leader", {{"term", state.term}, {"leader", state.leader->node}});
   }
   elected_.reset();

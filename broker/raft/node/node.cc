@@ -75,6 +75,8 @@ void Node::change_members(ChangeMembers::Kind kind, const Member& member, Change
 
 NodeStatus Node::status() const { return parts_->driver.status(); }
 
+const NodeMetrics& Node::metrics() const { return parts_->metrics; }
+
 void Node::stop(std::function<void()> done) {
   parts_->options.driver_loop->post(
       [parts = parts_, done = std::move(done)]() mutable { parts->driver.stop(std::move(done)); });

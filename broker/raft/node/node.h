@@ -10,6 +10,7 @@
 #include "broker/raft/core/event.h"
 #include "broker/raft/core/options.h"
 #include "broker/raft/core/role.h"
+#include "broker/raft/node/node_metrics.h"
 #include "broker/raft/node/state_machine.h"
 #include "broker/raft/node/store.h"
 #include "broker/raft/node/transport.h"
@@ -108,6 +109,7 @@ class Node {
   void change_members(ChangeMembers::Kind kind, const Member& member, ChangeDone done);
 
   NodeStatus status() const;
+  const NodeMetrics& metrics() const;
 
   // Takes nothing more, finishes what the disk was given, answers whoever waits (outcome_unknown, or shutting_down),
   // and then calls `done` on the apply loop. Hand leadership over first.

@@ -20,6 +20,7 @@ struct NodeParts : std::enable_shared_from_this<NodeParts> {
         driver(*this, restored) {}
 
   const NodeOptions options;
+  NodeMetrics metrics;
   const std::unique_ptr<Store> store;  // of the disk loop, once the node works
   Applier applier;
   Disk disk;
