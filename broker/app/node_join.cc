@@ -11,6 +11,7 @@ namespace {
 const Logger kLog("app");
 
 constexpr std::string_view kMetadataDirectory = "__cluster_metadata-0";
+constexpr std::string_view kContactsFile = "quorum-contacts";
 constexpr size_t kMessageOverheadMax = size_t{1} << 20;  // of a message between brokers beside its largest batch
 constexpr std::chrono::seconds kForwardTimeout{30};      // for a client's request; then its own broker answers
 
@@ -21,21 +22,15 @@ void Node::State::say(std::string what) {
   waits_for = std::move(what);
 }
 
-// The cluster's own knowledge comes first: a broker may have moved since the voters were written down.
-Result<io::Endpoint> Node::State::address_of(BrokerId broker) const {
-  const metadata::ImagePointer image = images.load();
-  const metadata::BrokerImage* known = image->find_broker(broker);
-  if (known != nullptr && !known->rpc.host.empty()) return io::Endpoint{known->rpc.host, known->rpc.port};
-  const auto voter = config.voters.find(broker);
-  if (voter != config.voters.end()) return voter->second;
-  return Error{Errc::not_found, "the address of broker " + std::to_string(broker.value())};
-}
-
 // A copied or emptied data directory is another broker under a known name.
+// Who is admitted may have moved, or be new: where it is reached is what it says.
 Status Node::State::admit(const rpc::Identity& caller) const {
   const metadata::ImagePointer image = images.load();
   const metadata::BrokerImage* known = image->find_broker(caller.node);
-  if (known == nullptr || known->directory_id == caller.directory_id) return ok();
+  if (known == nullptr || known->directory_id == caller.directory_id) {
+    contacts->heard(caller.node, caller.incarnation, caller.at);
+    return ok();
+  }
   return Error{Errc::cluster_mismatch, "broker " + std::to_string(caller.node.value()) +
                                            " is registered with data directory " + known->directory_id.to_string() +
                                            ", not " + caller.directory_id.to_string()};
@@ -45,13 +40,17 @@ Status Node::State::open_rpc() {
   identity = {.cluster_id = dir->meta().cluster_id,
               .node = config.id,
               .directory_id = dir->meta().directory_id,
-              .incarnation = random.uuid()};
+              .incarnation = random.uuid(),
+              .at = config.rpc_advertised};
+  if (identity.at.port == 0) identity.at.port = config.rpc.port;  // still 0: any free one, which nobody is told
+  contacts = control::QuorumContacts::open(
+      {.fs = &fs, .clock = &clock, .path = io::join_path(config.data_dir, kContactsFile), .configured = config.voters});
   // A batch came in a client's request, and goes on in a message with a few words about it.
   const size_t message_bytes_max =
       std::min<size_t>(static_cast<size_t>(server_config.request_bytes_max) + kMessageOverheadMax, INT32_MAX);
   channels = std::make_unique<rpc::Channels>(
       rpc::ChannelsOptions{.self = identity,
-                           .address_of = [this](BrokerId broker) { return address_of(broker); },
+                           .address_of = [this](BrokerId broker) { return contacts->address_of(broker); },
                            .message_bytes_max = message_bytes_max});
   TRY_ASSIGN(quorum_loop, io::posix::EpollEventLoop::start("quorum"));
   TRY_ASSIGN(quorum_disk, io::posix::EpollEventLoop::start("quorum-disk"));
@@ -88,7 +87,8 @@ Status Node::State::open_rpc() {
                                                     .control_loop = control_loop.get(),
                                                     .new_uuid = [this] { return random.uuid(); },
                                                     .on_fatal = events.on_fatal,
-                                                    .metrics = &control_metrics}));
+                                                    .metrics = &control_metrics,
+                                                    .on_applied = [this] { contacts->set_current(); }}));
   forwarded = std::make_unique<server::ForwardedRequests>(services.handlers, services, *control_loop);
   quorum->host().serve_forwarded = [this](control::ForwardedRequest request, control::ControllerDone done) {
     forwarded->serve(std::move(request.frame), std::move(request.client_host), std::move(request.listener),
@@ -127,6 +127,7 @@ Status Node::State::join() {
   controller = std::make_unique<control::ControllerProxy>(quorum->host(), *controller_client);
   producer_ids = std::make_unique<server::ProducerIds>(*controller, config.id);
   services.controller = controller.get();
+  services.quorum = quorum.get();
   services.route = this;
   services.producer_ids = producer_ids.get();
   metadata::RegisterBroker registration{.id = config.id,
@@ -245,6 +246,7 @@ void Node::State::open_partitions(const metadata::ImagePointer& image) {
 }
 
 void Node::State::on_image(const metadata::ImagePointer& now) {
+  contacts->apply(*now);
   if (serving == Serving::waits) return begin_to_serve();
   if (serving == Serving::opens) return;
   partitions->apply(now);

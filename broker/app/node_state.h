@@ -17,6 +17,7 @@
 #include "broker/control/controller_proxy.h"
 #include "broker/control/isr_changer.h"
 #include "broker/control/metadata_quorum.h"
+#include "broker/control/quorum_contacts.h"
 #include "broker/io/posix/epoll_event_loop.h"
 #include "broker/io/posix/epoll_network.h"
 #include "broker/io/posix/kernel_random.h"
@@ -85,7 +86,6 @@ struct Node::State final : control::BrokerLifecycleEvents, server::ControllerRou
   // node_join.cc
   Status open_rpc();
   Status join();
-  Result<io::Endpoint> address_of(BrokerId broker) const;
   Status admit(const rpc::Identity& caller) const;
   void begin_to_serve();
   void open_partitions(const metadata::ImagePointer& image);
@@ -126,6 +126,7 @@ struct Node::State final : control::BrokerLifecycleEvents, server::ControllerRou
 
   // The way to other brokers.
   rpc::Identity identity;
+  std::unique_ptr<control::QuorumContacts> contacts;
   std::unique_ptr<rpc::Channels> channels;
   std::unique_ptr<io::posix::EpollEventLoop> quorum_loop, quorum_disk, quorum_apply, control_loop, replication_loop;
   std::unique_ptr<rpc::GrpcRaftTransport> raft_transport;

@@ -10,7 +10,6 @@ namespace {
 
 const Logger kLog("control");
 
-constexpr Duration kVoterSilenceMax = std::chrono::seconds(1);  // a voter that was heard from later than this is live
 constexpr size_t kSnapshotBytesMax = size_t{1} << 30;
 
 // An image as bytes, cut into pieces.
@@ -56,6 +55,14 @@ Result<std::unique_ptr<MetadataQuorum>> MetadataQuorum::open(MetadataQuorumOptio
   node.machine = quorum.get();
   node.core.entry_bytes_max = kPayloadBytesMax + 4;  // and the number of its records
   node.on_fatal = quorum->options_.on_fatal;
+  quorum->changes_ = std::make_unique<VoterChanges>(VoterChangesOptions{
+      .loop = quorum->options_.node.apply_loop,
+      .clock = quorum->options_.node.clock,
+      .status = [self = quorum.get()] { return self->node_->status(); },
+      .change = [self = quorum.get()](
+                    raft::ChangeMembers::Kind kind, const raft::Member& member,
+                    raft::Node::ChangeDone done) { self->node_->change_members(kind, member, std::move(done)); },
+      .image = [self = quorum.get()] { return self->options_.images->load(); }});
   TRY_ASSIGN(quorum->node_, raft::Node::open(std::move(node)));
   return quorum;
 }
@@ -63,6 +70,7 @@ Result<std::unique_ptr<MetadataQuorum>> MetadataQuorum::open(MetadataQuorumOptio
 void MetadataQuorum::stop(std::function<void()> done) {
   node_->stop([this, done = std::move(done)] {
     *alive_ = false;
+    changes_->stop();
     host_->stop();
     done();
   });
@@ -95,13 +103,76 @@ BrokerId MetadataQuorum::leader() const {
   return status.state.leader ? status.state.leader->node : kNoBroker;
 }
 
+void MetadataQuorum::add_voter(const QuorumMemberName& voter, Duration timeout, Done<Unit> done) {
+  change_voters(&VoterChanges::add, voter, timeout, std::move(done));
+}
+
+void MetadataQuorum::remove_voter(const QuorumMemberName& voter, Duration timeout, Done<Unit> done) {
+  change_voters(&VoterChanges::remove, voter, timeout, std::move(done));
+}
+
+void MetadataQuorum::change_voters(void (VoterChanges::*change)(const QuorumMemberName&, Duration, VoterChanges::Done),
+                                   const QuorumMemberName& voter, Duration timeout, Done<Unit> done) {
+  options_.node.apply_loop->post([this, alive = alive_, change, voter, timeout, done = std::move(done)]() mutable {
+    if (!*alive) return done(Error{Errc::shutting_down, "the metadata quorum"});
+    (changes_.get()->*change)(voter, timeout, std::move(done));
+  });
+}
+
+Result<QuorumDescription> MetadataQuorum::describe() const {
+  const raft::NodeStatus status = node_->status();
+  if (status.state.role != raft::Role::leader) {
+    return Error{Errc::not_controller, status.state.leader
+                                           ? "broker " + std::to_string(status.state.leader->node.value()) + " leads"
+                                           : "no broker leads the metadata quorum"};
+  }
+  return describe_quorum(status, *options_.images->load(), *options_.node.clock);
+}
+
+// The metadata names the voters as the log has them, with their addresses. Looked at whenever either may have changed;
+// what fails is tried again then.
+void MetadataQuorum::tell_voters() {
+  if (role_.role != raft::Role::leader || telling_voters_) return;
+  const std::shared_ptr<metadata::LocalController> controller = host_->controller();
+  if (controller == nullptr) return;
+  const metadata::ImagePointer image = machine_.image();
+  metadata::SetVoters command;
+  for (const raft::Member& voter : voters_) {
+    metadata::VoterImage& named = command.voters.emplace_back();
+    named = {.id = voter.node, .directory_id = voter.directory, .rpc = {}};
+    for (const metadata::VoterImage& known : image->voters) {
+      if (known.id == named.id && known.directory_id == named.directory_id) named.rpc = known.rpc;
+    }
+    const metadata::BrokerImage* broker = image->find_broker(voter.node);
+    if (broker != nullptr && broker->directory_id == voter.directory) named.rpc = broker->rpc;
+  }
+  if (command.voters == image->voters) return;
+  telling_voters_ = true;
+  io::EventLoop* loop = options_.node.apply_loop;
+  controller->set_voters(std::move(command), [this, loop, alive = alive_](const Result<Unit>& told) {
+    loop->post([this, alive, again = told.has_value()] {
+      if (!*alive) return;
+      telling_voters_ = false;
+      if (again) tell_voters();
+    });
+  });
+}
+
 void MetadataQuorum::fail(const Error& why) {
   if (std::exchange(failed_, true)) return;
   if (options_.on_fatal) options_.on_fatal(why);
 }
 
 void MetadataQuorum::apply(raft::Index index, const raft::Entry& entry) {
-  if (failed_ || entry.kind != raft::EntryKind::payload) return;
+  if (failed_) return;
+  if (options_.on_applied) options_.on_applied();
+  if (entry.kind == raft::EntryKind::configuration) {
+    const Result<raft::Configuration> configuration = raft::Configuration::decode(entry.payload.view());
+    if (!configuration) return fail(configuration.error());
+    voters_ = configuration->voters;
+    return publish_soon();
+  }
+  if (entry.kind != raft::EntryKind::payload) return;
   if (const Status applied = machine_.apply(entry.payload); !applied) {
     fail(Error{applied.error().code,
                "entry " + std::to_string(index.value()) + " of the metadata log: " + applied.error().context});
@@ -120,17 +191,20 @@ void MetadataQuorum::publish_soon() {
 
 void MetadataQuorum::publish() {
   publishing_ = false;
-  if (!failed_) machine_.publish();
+  if (failed_) return;
+  machine_.publish();
+  tell_voters();
 }
 
 std::unique_ptr<raft::SnapshotSource> MetadataQuorum::snapshot() {
   return std::make_unique<ImageSource>(MetadataMachine::encode_snapshot(*machine_.image()));
 }
 
-Status MetadataQuorum::load(const raft::SnapshotMeta&, raft::SnapshotReader& image) {
+Status MetadataQuorum::load(const raft::SnapshotMeta& meta, raft::SnapshotReader& image) {
   if (image.size() > kSnapshotBytesMax) return Error{Errc::overloaded, "a metadata snapshot of more than 1 GiB"};
   TRY_ASSIGN(const Bytes bytes, image.next(kSnapshotBytesMax));
   if (bytes.size() != image.size()) return Error{Errc::io, "a metadata snapshot ended while it was read"};
+  voters_ = meta.configuration.voters;
   return machine_.load_snapshot(bytes);
 }
 
@@ -140,6 +214,7 @@ void MetadataQuorum::on_leadership(const raft::RoleState& state) {
   publish();
   if (state.role == raft::Role::leader) {
     host_->lead(machine_.image(), {.term = state.term, .attempt = 0});
+    tell_voters();
   } else {
     host_->follow();
   }
@@ -150,6 +225,7 @@ void MetadataQuorum::lead_again(raft::Tenure failed) {
   kLog.info("the controller begins again", {{"term", failed.term}, {"attempt", failed.attempt + 1}});
   publish();
   host_->lead(machine_.image(), {.term = failed.term, .attempt = failed.attempt + 1});
+  tell_voters();
 }
 
 }  // namespace millrace::control

@@ -8,6 +8,8 @@
 #include "broker/control/controller_host.h"
 #include "broker/control/metadata_machine.h"
 #include "broker/control/quorum.h"
+#include "broker/control/quorum_membership.h"
+#include "broker/control/voter_changes.h"
 #include "broker/raft/node/node.h"
 
 namespace millrace::control {
@@ -22,12 +24,13 @@ struct MetadataQuorumOptions {
   // As raft::NodeOptions::on_fatal; also for an entry that is committed and cannot be applied here.
   std::function<void(const Error&)> on_fatal;
   ControlMetrics* metrics = nullptr;  // may be null
+  std::function<void()> on_applied;  // an entry was applied, on the apply loop; may be empty
 };
 
 // This broker's part of the metadata log: a member of the quorum, or one that follows it. What is committed becomes
-// images; while this member leads, the controller runs on them. Thread-safe, but for open() and stop(), which are the
-// owner's.
-class MetadataQuorum final : public Quorum, private raft::StateMachine {
+// images; while this member leads, the controller runs on them, and who votes is brought up to date in the metadata
+// (record 14). Thread-safe, but for open() and stop(), which are the owner's.
+class MetadataQuorum final : public Quorum, public QuorumMembership, private raft::StateMachine {
  public:
   // Reads the disk on the calling thread. Errors: those of raft::Node::open(). Subscribers of the image store see what
   // was found there soon after, on the apply loop.
@@ -40,6 +43,10 @@ class MetadataQuorum final : public Quorum, private raft::StateMachine {
   void propose(raft::Tenure tenure, Bytes payload, std::function<void(Status)> done) override;
   metadata::QuorumView view() const override;
   BrokerId leader() const override;
+
+  void add_voter(const QuorumMemberName& voter, Duration timeout, Done<Unit> done) override;
+  void remove_voter(const QuorumMemberName& voter, Duration timeout, Done<Unit> done) override;
+  Result<QuorumDescription> describe() const override;
 
   // Calls `done` on the apply loop once everything that the disk was given is there and nothing of ours runs any more.
   void stop(std::function<void()> done);
@@ -54,11 +61,17 @@ class MetadataQuorum final : public Quorum, private raft::StateMachine {
 
   void publish();
   void publish_soon();
+  void tell_voters();
+  void change_voters(void (VoterChanges::*change)(const QuorumMemberName&, Duration, VoterChanges::Done),
+                     const QuorumMemberName& voter, Duration timeout, Done<Unit> done);
   void lead_again(raft::Tenure failed);
   void fail(const Error& why);
 
   const MetadataQuorumOptions options_;
   MetadataMachine machine_;                                     // the apply loop's
+  std::unique_ptr<VoterChanges> changes_;                       // the apply loop's
+  std::vector<raft::Member> voters_;                            // committed; the apply loop's
+  bool telling_voters_ = false;                                 // the apply loop's
   bool publishing_ = false;                                     // the apply loop's
   bool failed_ = false;                                         // the apply loop's
   raft::RoleState role_;                                        // the apply loop's

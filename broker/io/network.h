@@ -17,6 +17,7 @@ struct Endpoint {
   std::string host;
   uint16_t port = 0;
   std::string to_string() const { return host + ":" + std::to_string(port); }
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
 // One connected TCP stream (TCP_NODELAY), owned by one EventLoop: every call is made on its thread. Non-blocking with

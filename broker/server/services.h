@@ -17,6 +17,9 @@ class ImageStore;
 class Controller;
 struct BrokerConfigView;
 }  // namespace millrace::metadata
+namespace millrace::control {
+class QuorumMembership;
+}
 namespace millrace::coordinator {
 class GroupCoordinator;
 }
@@ -45,6 +48,7 @@ struct Services {
   FollowerReadMetrics* follower_reads = nullptr;
   ProducerIds* producer_ids = nullptr;
   metadata::Controller* controller = nullptr;
+  control::QuorumMembership* quorum = nullptr;
   ControllerRoute* route = nullptr;                    // null: this broker is the only one, and the controller
   const metadata::BrokerConfigView* broker = nullptr;  // this broker's id, all its keys and its static configuration
   coordinator::GroupCoordinator* groups = nullptr;

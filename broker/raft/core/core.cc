@@ -177,11 +177,16 @@ void Core::report() {
   if (!forwarded_reads_.empty()) out_.next_tick = std::min(out_.next_tick, forwarded_reads_.front().second);
 }
 
-const Progress* Core::progress_of(const Member& member) const {
+const ProgressMap* Core::followers() const {
   const auto* self = std::get_if<Leader>(&role_);
-  if (self == nullptr) return nullptr;
-  const auto found = self->followers.find(member);
-  return found == self->followers.end() ? nullptr : &found->second;
+  return self == nullptr ? nullptr : &self->followers;
+}
+
+const Progress* Core::progress_of(const Member& member) const {
+  const ProgressMap* all = followers();
+  if (all == nullptr) return nullptr;
+  const auto found = all->find(member);
+  return found == all->end() ? nullptr : &found->second;
 }
 
 }  // namespace millrace::raft

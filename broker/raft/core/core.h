@@ -43,6 +43,7 @@ class Core {
   SnapshotMeta describe(Index index) const;
   // Null unless this is the leader and `member` receives its log.
   const Progress* progress_of(const Member& member) const;
+  const ProgressMap* followers() const;  // likewise, everyone, observers included
 
  private:
   struct Proposal {
@@ -149,6 +150,7 @@ class Core {
   std::optional<Outcome> change(ChangeMembers event, Configuration& configuration) const;
   bool caught_up(const Member& member) const;
   void leave_if_removed();
+  std::optional<Member> most_of_the_log(std::optional<NodeId> only) const;
   void on(TransferLeadership event);
   void advance_transfer();
   void end_transfer(Outcome outcome);

@@ -61,28 +61,37 @@ bool Core::caught_up(const Member& member) const {
          found->second.heard + options_.election_timeout_min >= now_;
 }
 
-// A leader that removes itself leads, without counting itself, until that is committed.
+// A leader that removes itself leads, without counting itself, until that is committed. Then another one stands at
+// once: nobody has to wait for a silence.
 void Core::leave_if_removed() {
   if (configurations_.newest_index() > commit_ || configurations_.newest().has_voter(options_.self)) return;
   heartbeat();  // says that it is
+  if (const std::optional<Member> successor = most_of_the_log(std::nullopt)) send(*successor, TimeoutNow{});
   become_follower(std::nullopt);
+}
+
+// Of the other voters, or of that one: whom nobody surpasses.
+std::optional<Member> Core::most_of_the_log(std::optional<NodeId> only) const {
+  const Leader& self = std::get<Leader>(role_);
+  const Progress* best = nullptr;
+  std::optional<Member> most;
+  for (const Member& voter : configurations_.newest().voters) {
+    const auto found = self.followers.find(voter);
+    if (is_self(voter) || found == self.followers.end() || (only && voter.node != *only)) continue;
+    if (best != nullptr && found->second.match <= best->match) continue;
+    best = &found->second;
+    most = voter;
+  }
+  return most;
 }
 
 void Core::on(TransferLeadership event) {
   Leader* self = leader();
   if (self == nullptr) return answer(event.request, Outcome::not_leader);
   if (self->transfer) return answer(event.request, Outcome::busy);
-  const Progress* best = nullptr;
-  Member target;
-  for (const Member& voter : configurations_.newest().voters) {
-    const auto found = self->followers.find(voter);
-    if (is_self(voter) || found == self->followers.end() || (event.target && voter.node != *event.target)) continue;
-    if (best != nullptr && found->second.match <= best->match) continue;
-    best = &found->second;
-    target = voter;
-  }
-  if (best == nullptr) return answer(event.request, Outcome::unknown_member);
-  self->transfer = Transfer{event.request, target, now_ + options_.election_timeout_min};
+  const std::optional<Member> target = most_of_the_log(event.target);
+  if (!target) return answer(event.request, Outcome::unknown_member);
+  self->transfer = Transfer{event.request, *target, now_ + options_.election_timeout_min};
   advance_transfer();
 }
 

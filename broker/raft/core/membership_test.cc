@@ -280,6 +280,15 @@ TEST_F(Growth, two_voters_of_which_one_knows_of_its_removal_alone_do_not_wait_fo
   ASSERT_TRUE(world.run_until([&] { return world.leader() == 1 && world.core(1).configuration().voters.size() == 1; }));
 }
 
+TEST_F(Growth, a_leader_that_removes_itself_is_succeeded_within_a_few_round_trips) {
+  ASSERT_TRUE(grow(member(1)) && grow(member(2)));
+  ASSERT_TRUE(world.run_until([&] { return world.leader() == 0; }));
+  world.change(0, Kind::remove, member(0));
+  ASSERT_TRUE(world.run_until([&] { return world.leader() > 0; }, milliseconds(30)));
+  world.propose(world.leader(), "without it");
+  EXPECT_TRUE(everyone_has("without it"));
+}
+
 TEST_F(Growth, leadership_moves_within_a_few_round_trips) {
   ASSERT_TRUE(grow(member(1)) && grow(member(2)));
   const auto request = world.transfer(0, 2);

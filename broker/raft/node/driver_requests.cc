@@ -107,21 +107,28 @@ void Driver::closed() {
   });
 }
 
+// Followers take a while to list: at every tick, and whenever their list is another one.
 void Driver::publish(bool followers) {
   const TimePoint now = parts_.options.clock->now();
-  std::vector<NodeStatus::Follower> list;
   const bool leads = core_->state().role == Role::leader;
+  {
+    MutexLock lock(mutex_);
+    followers =
+        followers || status_.state != core_->state() || status_.configuration_at != core_->configuration_index();
+  }
+  std::vector<NodeStatus::Follower> list;
   if (followers && leads) {
+    using Kind = NodeStatus::Follower::Kind;
     const Configuration& configuration = core_->configuration();
-    for (const auto* members : {&configuration.voters, &configuration.learners}) {
-      for (const Member& member : *members) {
-        const Progress* progress = core_->progress_of(member);
-        if (progress == nullptr) continue;
-        if (progress->match == core_->log().last()) caught_up_[member] = now;
-        list.push_back({member, members == &configuration.voters, progress->match, progress->heard, caught_up_[member],
-                        progress->mode});
-      }
+    std::map<Member, TimePoint> caught_up;  // without those that follow no more
+    for (const auto& [member, progress] : *core_->followers()) {
+      const TimePoint when = progress.match == core_->log().last() ? now : caught_up_[member];
+      caught_up.emplace(member, when);
+      const Kind in_configuration = configuration.has_voter(member) ? Kind::voter : Kind::learner;
+      list.push_back({member, progress.observer ? Kind::observer : in_configuration, progress.match, progress.heard,
+                      when, progress.mode});
     }
+    caught_up_ = std::move(caught_up);
   }
   if (!leads) caught_up_.clear();
   MutexLock lock(mutex_);
@@ -130,7 +137,7 @@ void Driver::publish(bool followers) {
   status_.applied = core_->applied();
   status_.last = core_->log().last();
   status_.snapshot = core_->snapshot().last.index;
-  if (status_.configuration_at != core_->configuration_index() || followers) {
+  if (followers) {
     status_.configuration_at = core_->configuration_index();
     status_.configuration = core_->configuration();
   }

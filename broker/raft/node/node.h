@@ -51,8 +51,9 @@ struct NodeOptions {
 // What DescribeQuorum and metrics show. Followers are known to a leader only.
 struct NodeStatus {
   struct Follower {
+    enum class Kind : uint8_t { voter, learner, observer };  // an observer is in no configuration
     Member member;
-    bool voter = false;
+    Kind kind = Kind::observer;
     Index match;          // durable there
     TimePoint heard;      // last contact
     TimePoint caught_up;  // when it last had everything
@@ -64,10 +65,10 @@ struct NodeStatus {
   Index last;
   Index snapshot;  // last entry in this node's snapshot
   Index configuration_at;
-  Configuration configuration;  // committed or not
-  std::vector<Follower> followers;
-  TimePoint as_of;                // of the followers
-  uint64_t messages_dropped = 0;  // that came while the inbox was full
+  Configuration configuration;      // committed or not
+  std::vector<Follower> followers;  // by member
+  TimePoint as_of;                  // of the followers
+  uint64_t messages_dropped = 0;    // that came while the inbox was full
 };
 
 // On behalf of which state something is proposed. Once a proposal was refused, later ones with the same tenure, which

@@ -205,6 +205,30 @@ TEST(Node, shows_how_far_its_followers_are) {
   EXPECT_TRUE(world.status(behind).followers.empty());
 }
 
+TEST(Node, shows_learners_and_those_who_only_follow) {
+  World world(1);
+  world.start(1);
+  world.add(2, {});
+  world.add(3, {});
+  const Index last = world.commit("a");
+  using Kinds = std::map<Member, NodeStatus::Follower::Kind>;
+  const auto kinds = [&] {
+    Kinds seen;
+    for (const NodeStatus::Follower& follower : world.status(1).followers) seen.emplace(follower.member, follower.kind);
+    return seen;
+  };
+  using Seen = NodeStatus::Follower::Kind;
+  const Member two = world.peer(2).self, three = world.peer(3).self;
+  EXPECT_TRUE(world.run_until([&] { return kinds() == Kinds{{two, Seen::observer}, {three, Seen::observer}}; }));
+  EXPECT_TRUE(world.run_until([&] { return world.status(1).followers[1].match == last; }));
+  world.change_until_done(Kind::add_learner, two);
+  EXPECT_TRUE(world.run_until([&] { return kinds() == Kinds{{two, Seen::learner}, {three, Seen::observer}}; }));
+  world.change_until_done(Kind::promote, two);
+  EXPECT_TRUE(world.run_until([&] { return kinds() == Kinds{{two, Seen::voter}, {three, Seen::observer}}; }));
+  world.crash(3, true);
+  EXPECT_TRUE(world.run_until([&] { return kinds() == Kinds{{two, Seen::voter}}; })) << "it fell silent";
+}
+
 TEST(Node, a_follower_that_was_away_for_long_gets_a_snapshot) {
   World world(1);
   world.start(3);

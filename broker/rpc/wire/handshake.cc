@@ -12,6 +12,9 @@ constexpr const char* kDirectoryName = "millrace-directory";
 constexpr const char* kIncarnationName = "millrace-incarnation";
 constexpr const char* kRoleName = "millrace-role";
 constexpr const char* kOperatorRole = "operator";
+constexpr const char* kHostName = "millrace-host";  // may be absent, with the port
+constexpr const char* kPortName = "millrace-port";
+constexpr size_t kHostBytesMax = 255;
 
 Result<std::string> text_of(const CallMetadata& metadata, const char* name) {
   const auto found = metadata.find(name);
@@ -27,6 +30,16 @@ Result<int32_t> number_of(const CallMetadata& metadata, const char* name) {
     return Error{Errc::malformed, std::string(name) + " is no number"};
   }
   return number;
+}
+
+Result<io::Endpoint> address_in(const CallMetadata& metadata) {
+  const auto host = metadata.find(kHostName);
+  if (host == metadata.end()) return io::Endpoint{};
+  TRY_ASSIGN(const int32_t port, number_of(metadata, kPortName));
+  if (host->second.empty() || host->second.size() > kHostBytesMax || port <= 0 || port > UINT16_MAX) {
+    return Error{Errc::malformed, "the caller's address in the call's metadata"};
+  }
+  return io::Endpoint{host->second, static_cast<uint16_t>(port)};
 }
 
 std::string name_of(BrokerId node) {
@@ -54,11 +67,16 @@ CallMetadata to_metadata(const Identity& identity) {
             {kClusterName, identity.cluster_id},
             {kRoleName, kOperatorRole}};
   }
-  return {{kVersionName, std::to_string(identity.version)},
-          {kClusterName, identity.cluster_id},
-          {kNodeName, std::to_string(identity.node.value())},
-          {kDirectoryName, identity.directory_id.to_string()},
-          {kIncarnationName, identity.incarnation.to_string()}};
+  CallMetadata metadata{{kVersionName, std::to_string(identity.version)},
+                        {kClusterName, identity.cluster_id},
+                        {kNodeName, std::to_string(identity.node.value())},
+                        {kDirectoryName, identity.directory_id.to_string()},
+                        {kIncarnationName, identity.incarnation.to_string()}};
+  if (!identity.at.host.empty() && identity.at.port != 0) {
+    metadata.emplace(kHostName, identity.at.host);
+    metadata.emplace(kPortName, std::to_string(identity.at.port));
+  }
+  return metadata;
 }
 
 Result<Identity> from_metadata(const CallMetadata& metadata) {
@@ -73,6 +91,7 @@ Result<Identity> from_metadata(const CallMetadata& metadata) {
   TRY_ASSIGN(identity.directory_id, Uuid::parse(directory));
   TRY_ASSIGN(const std::string incarnation, text_of(metadata, kIncarnationName));
   TRY_ASSIGN(identity.incarnation, Uuid::parse(incarnation));
+  TRY_ASSIGN(identity.at, address_in(metadata));
   return identity;
 }
 

@@ -8,6 +8,7 @@
 #include "broker/base/result.h"
 #include "broker/base/strong_id.h"
 #include "broker/base/uuid.h"
+#include "broker/io/network.h"
 
 namespace millrace::rpc {
 
@@ -23,6 +24,7 @@ struct Identity {
   BrokerId node = kNoBroker;  // none: an operator, who has neither of the next two and may call ClusterAdmin only
   Uuid directory_id;          // of its data directory
   Uuid incarnation;           // of its process
+  io::Endpoint at;            // where others reach it; host "" or port 0: it does not say
   bool is_operator() const { return node == kNoBroker; }
   friend bool operator==(const Identity&, const Identity&) = default;
 };

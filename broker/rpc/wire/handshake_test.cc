@@ -23,6 +23,26 @@ TEST(Handshake, metadata_carries_an_identity_unchanged) {
   EXPECT_EQ(*read, kSelf);
 }
 
+TEST(Handshake, metadata_carries_the_address_of_who_says_one) {
+  Identity said = kSelf;
+  said.at = {"b.example", 9191};
+  const auto read = from_metadata(to_metadata(said));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(*read, said);
+  said.at.port = 0;
+  EXPECT_EQ(from_metadata(to_metadata(said))->at, io::Endpoint{}) << "no port, no address";
+  for (const auto& [host, port] : std::map<std::string, std::string>{
+           {"a", "0"}, {"b", "65536"}, {"c", "-1"}, {"d", "x"}, {"", "1"}, {std::string(256, 'h'), "1"}}) {
+    CallMetadata spoiled = to_metadata(kSelf);
+    spoiled["millrace-host"] = host;
+    spoiled["millrace-port"] = port;
+    EXPECT_EQ(from_metadata(spoiled).error().code, Errc::malformed) << host << ":" << port;
+  }
+  CallMetadata without = to_metadata(kSelf);
+  without["millrace-host"] = "a";
+  EXPECT_EQ(from_metadata(without).error().code, Errc::malformed);
+}
+
 TEST(Handshake, an_identity_that_lacks_a_part_or_has_an_unreadable_one_is_malformed) {
   for (const auto& [name, value] : to_metadata(kSelf)) {
     CallMetadata without = to_metadata(kSelf);
