@@ -3,8 +3,8 @@
 import re
 import unittest
 
-from harness import until
-from three_brokers_test import Cluster, PARTITIONS, WAIT_SECONDS_MAX
+from harness import Cluster, until
+from three_brokers_test import PARTITIONS, WAIT_SECONDS_MAX
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 

@@ -4,8 +4,8 @@ import re
 import time
 import unittest
 
-from harness import skip, until
-from three_brokers_test import Cluster, PARTITIONS, WAIT_SECONDS_MAX
+from harness import Cluster, skip, until
+from three_brokers_test import PARTITIONS, WAIT_SECONDS_MAX
 
 try:
     from confluent_kafka import Consumer, Producer, TopicPartition, OFFSET_BEGINNING

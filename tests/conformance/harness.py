@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import urllib.error
@@ -25,6 +26,7 @@ SKIPPED = 77  # ctest's SKIP_RETURN_CODE
 READY_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 20
 WAIT_SECONDS_MAX = 60
+CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # of clusters of several brokers
 
 
 def skip(reason):
@@ -35,6 +37,16 @@ def skip(reason):
 def need(command, package):
     if not shutil.which(command):
         skip(f"{command} is missing: install the Debian package {package}")
+
+
+def need_kafka_tools():
+    """Skips the whole file when Apache Kafka's tools cannot be run here."""
+    if not KAFKA_TOOL.exists():
+        skip("../shared/peers/kafka, which runs Apache Kafka's tools, is not beside this checkout")
+    if not shutil.which("java") or not shutil.which("mvn"):
+        skip("java or mvn is missing: install openjdk-17-jre-headless and maven")
+    if subprocess.run([str(KAFKA_TOOL.parent / "fetch")], capture_output=True).returncode != 0:
+        skip("Apache Kafka's tools could not be resolved from Maven Central")
 
 
 _given_ports = set()
@@ -136,6 +148,44 @@ class Broker:
         if self.process and self.process.poll() is None:
             self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Cluster:
+    """Brokers 0, 1, … of one cluster. The first `voters` of them begin the metadata quorum, and each is told of all of those."""
+
+    def __init__(self, count=3, voters=3, **properties):
+        rpc = free_ports(count)
+        quorum = ",".join(f"{i}@127.0.0.1:{rpc[i]}" for i in range(voters))
+        settings = {"default_replication_factor": "3", "min_insync_replicas": "2", **properties}
+        self.brokers = [Broker(node_id=str(i), broker_rack=f"rack-{i}", millrace_cluster_id=CLUSTER_ID, controller_quorum_voters=quorum,
+                               millrace_rpc_listener=f"127.0.0.1:{rpc[i]}", **settings) for i in range(count)]
+        self.bootstrap = ",".join(broker.bootstrap for broker in self.brokers)
+
+    def start(self, brokers=None):
+        # All at once: none is ready before most of the voters are there.
+        failures = []
+
+        def start(broker):
+            try:
+                broker.start()
+            except AssertionError as failure:
+                failures.append(failure)
+
+        starts = [threading.Thread(target=start, args=(broker,)) for broker in self.brokers if brokers is None or broker in brokers]
+        for thread in starts:
+            thread.start()
+        for thread in starts:
+            thread.join()
+        if failures:
+            raise failures[0]
+        return self
+
+    def logs(self):
+        return "".join(f"---- broker {i}\n{broker.log()}" for i, broker in enumerate(self.brokers))
+
+    def remove(self):
+        for broker in self.brokers:
+            broker.remove()
 
 
 class BrokerTest(unittest.TestCase):

@@ -9,9 +9,9 @@ import unittest
 import urllib.error
 import urllib.request
 
-from harness import Broker, free_ports, until
+from harness import Broker, CLUSTER_ID, free_ports, until
 from rpc_network import RpcNetwork
-from three_brokers_test import CLUSTER_ID, PARTITIONS, WAIT_SECONDS_MAX, Writer, read_all
+from three_brokers_test import PARTITIONS, WAIT_SECONDS_MAX, Writer, read_all
 from wire import CREATE_TOPICS, PRODUCE, Wire, batch, create_topics, produce, produced
 from confluent_kafka import Consumer, Producer, TopicPartition, OFFSET_BEGINNING
 from confluent_kafka.admin import AdminClient, NewTopic

@@ -1,18 +1,11 @@
 """Apache Kafka's own command-line tools against the broker."""
 
 import re
-import shutil
-import subprocess
 import unittest
 
-from harness import KAFKA_TOOL, BrokerTest, real_text, run, skip
+from harness import KAFKA_TOOL, BrokerTest, need_kafka_tools, real_text, run
 
-if not KAFKA_TOOL.exists():
-    skip("../shared/peers/kafka, which runs Apache Kafka's tools, is not beside this checkout")
-if not shutil.which("java") or not shutil.which("mvn"):
-    skip("java or mvn is missing: install openjdk-17-jre-headless and maven")
-if subprocess.run([str(KAFKA_TOOL.parent / "fetch")], capture_output=True).returncode != 0:
-    skip("Apache Kafka's tools could not be resolved from Maven Central")
+need_kafka_tools()
 
 
 class JavaTools(BrokerTest):

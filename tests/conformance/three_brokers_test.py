@@ -6,7 +6,7 @@ import threading
 import time
 import unittest
 
-from harness import Broker, free_ports, skip, until
+from harness import Cluster, skip, until
 
 try:
     from confluent_kafka import Consumer, Producer, TopicPartition, OFFSET_BEGINNING
@@ -17,29 +17,6 @@ except ImportError:
 PARTITIONS = 3
 WAIT_SECONDS_MAX = 60
 ACKS_BETWEEN_FAULTS = 2000
-CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAA"
-
-
-class Cluster:
-    def __init__(self, **properties):
-        rpc = free_ports(3)
-        voters = ",".join(f"{i}@127.0.0.1:{rpc[i]}" for i in range(3))
-        self.brokers = [Broker(node_id=str(i), broker_rack=f"rack-{i}", millrace_cluster_id=CLUSTER_ID, controller_quorum_voters=voters,
-                               millrace_rpc_listener=f"127.0.0.1:{rpc[i]}", default_replication_factor="3", min_insync_replicas="2", **properties) for i in range(3)]
-        self.bootstrap = ",".join(broker.bootstrap for broker in self.brokers)
-
-    def start(self):
-        # All at once: none is ready before most of the voters are there.
-        starts = [threading.Thread(target=broker.start) for broker in self.brokers]
-        for thread in starts:
-            thread.start()
-        for thread in starts:
-            thread.join()
-        return self
-
-    def remove(self):
-        for broker in self.brokers:
-            broker.remove()
 
 
 class Writer:

@@ -32,6 +32,10 @@ void set_outcome(Item& item, Unit) {
   item.error_code = 0;
   item.error_message.reset();
 }
+template <class Item>
+void set_outcome(Item& item, const Status& outcome) {
+  outcome ? set_outcome(item, Unit{}) : set_outcome(item, outcome.error());
+}
 
 // An answer that comes from the controller or, when that takes longer than the client gave it, says so. Whichever is
 // first wins. Any thread.

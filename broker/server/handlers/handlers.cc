@@ -50,9 +50,17 @@ std::span<const Handler> table() {
       serve(ApiKey::describe_log_dirs, 1, 5, run_describe_log_dirs),
       on_controller(ApiKey::create_partitions, 0, 3, run_create_partitions),
       serve(ApiKey::delete_groups, 0, 3, run_delete_groups),
+      on_controller(ApiKey::elect_leaders, 0, 2, run_elect_leaders),
       on_controller(ApiKey::incremental_alter_configs, 0, 1, run_incremental_alter_configs),
+      on_controller(ApiKey::alter_partition_reassignments, 0, 1, run_alter_partition_reassignments),
+      on_controller(ApiKey::list_partition_reassignments, 0, 0, run_list_partition_reassignments),
+      on_controller(ApiKey::describe_quorum, 0, 2, run_describe_quorum),
+      on_controller(ApiKey::update_features, 0, 2, run_update_features),
       serve(ApiKey::describe_cluster, 0, 2, run_describe_cluster),
+      on_controller(ApiKey::unregister_broker, 0, 0, run_unregister_broker),
       serve(ApiKey::describe_topic_partitions, 0, 0, run_describe_topic_partitions),
+      on_controller(ApiKey::add_raft_voter, 0, 1, run_add_raft_voter),
+      on_controller(ApiKey::remove_raft_voter, 0, 0, run_remove_raft_voter),
   };
   return kTable;
 }
