@@ -216,7 +216,7 @@ void Node::State::open_partitions(const metadata::ImagePointer& image) {
                                                                                .clock = &clock,
                                                                                .random = &random,
                                                                                .metrics = &replication_metrics,
-                                                                               .config = &config.values,
+                                                                               .config = view,
                                                                                .cluster_id = identity.cluster_id,
                                                                                .self = config.id,
                                                                                .incarnation = identity.incarnation,

@@ -118,7 +118,7 @@ class ClusterImage {
   ConfigValues cluster_config;                     // dynamic defaults of all brokers
   std::map<BrokerId, ConfigValues> broker_config;  // dynamic, per broker
   std::map<BrokerId, StopPermit> permits;          // by the node that may stop
-  std::vector<VoterImage> voters;                  // as last told; empty in a cluster of one
+  std::vector<VoterImage> voters;                  // of the metadata quorum, as its leader has told last
   int64_t next_producer_id = 0;
 
   // By name, so sorted as DescribeTopicPartitions wants.

@@ -16,6 +16,10 @@ struct Subject {
 
 const ConfigValues kNothing;
 
+// Kafka's tool for reassignments takes back every throttle it knows, also this one, of moves between the directories of
+// one broker. It cannot be set here, so taking it back changes nothing.
+constexpr std::string_view kNeverSet = "replica.alter.log.dirs.io.max.bytes.per.second";
+
 Result<Subject> find_subject(const ClusterImage& image, const ConfigResource& resource,
                              const DecisionContext& context) {
   if (resource.type == static_cast<int8_t>(ConfigResourceType::topic)) {
@@ -96,7 +100,8 @@ Result<std::optional<std::string>> outcome_of(const Subject& subject, const Conf
   switch (operation) {
     case ConfigOperation::remove:
       // Also of a key that cannot be set any more; of one that never could, it is a mistake to be told.
-      if (!subject.current->contains(change.name) && find_key(subject, change.name) == nullptr) {
+      if (!subject.current->contains(change.name) && find_key(subject, change.name) == nullptr &&
+          !(subject.broker != nullptr && change.name == kNeverSet)) {
         TRY(normalize(subject, change.name, ""));
       }
       return std::optional<std::string>();

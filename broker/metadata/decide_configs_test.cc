@@ -171,5 +171,29 @@ TEST(TopicConfigTable, names_are_sorted_defaults_are_values_and_synonyms_are_bro
   }
 }
 
+TEST_F(ConfigsTest, replicas_are_throttled_by_partition_and_broker_or_all_at_once) {
+  for (const std::string name : {"leader.replication.throttled.replicas", "follower.replication.throttled.replicas"}) {
+    for (const std::string value : {"", "*", "0:1", "0:1,12:3"}) {
+      EXPECT_EQ(normalize_topic_config(name, value).value(), value);
+    }
+    for (const std::string value : {"0", "0:", ":1", "0:1:2", "-1:0", "0:-1", "*,0:1", "a:b", "0:99999999999"}) {
+      EXPECT_EQ(normalize_topic_config(name, value).error().code, Errc::invalid_config) << value;
+    }
+  }
+}
+
+TEST_F(ConfigsTest, a_throttle_that_never_was_can_be_taken_back_and_not_set) {
+  const auto change = [&](ConfigOperation operation) {
+    AlterConfigs command;
+    command.resources.push_back(
+        {{4, "0"},
+         {{"replica.alter.log.dirs.io.max.bytes.per.second", static_cast<int8_t>(operation),
+           operation == ConfigOperation::set ? std::optional<std::string>("1") : std::nullopt}}});
+    return cluster(command).resources.front().second;
+  };
+  EXPECT_TRUE(change(ConfigOperation::remove));
+  EXPECT_EQ(TestCluster::code(change(ConfigOperation::set)), Errc::invalid_config);
+}
+
 }  // namespace
 }  // namespace millrace::metadata

@@ -1,6 +1,7 @@
 #include "broker/metadata/topic_config.h"
 
 #include <algorithm>
+#include <charconv>
 
 namespace millrace::metadata {
 namespace {
@@ -44,9 +45,17 @@ constexpr std::array kTable{
     TopicConfigKey{.key = number(kFlushMs, int64, kUnlimited, 0,
                                  "Longest time that a record stays in memory before it is flushed to disk."),
                    .synonyms = {{{"log.flush.interval.ms"}}}},
+    TopicConfigKey{.key =
+                       one_of(kFollowerThrottledReplicas, list, "", "",
+                              "Replicas, as partition:broker or * for all, that follow no faster than their broker's "
+                              "follower.replication.throttled.rate while they are not in sync.")},
     TopicConfigKey{
         .key = number(kIndexIntervalBytes, int32, "4096", 0, "Bytes of log between two entries of its indexes."),
         .synonyms = {{{"log.index.interval.bytes"}}}},
+    TopicConfigKey{.key =
+                       one_of(kLeaderThrottledReplicas, list, "", "",
+                              "Replicas, as partition:broker or * for all, that send records to those who are behind "
+                              "no faster than their broker's leader.replication.throttled.rate while they lead.")},
     TopicConfigKey{.key = number(kMaxCompactionLagMs, int64, kUnlimited, 1,
                                  "Longest time that a record of a compacted topic waits for compaction."),
                    .synonyms = {{{"log.cleaner.max.compaction.lag.ms"}}}},
@@ -103,14 +112,11 @@ struct Unavailable {
 };
 constexpr std::string_view kTiering = "tiered storage";
 constexpr std::string_view kRecompression = "recompression by the broker";
-constexpr std::string_view kThrottling = "replication throttling";
 constexpr std::array kUnavailable{
     Unavailable{"compression.gzip.level", kRecompression},
     Unavailable{"compression.lz4.level", kRecompression},
     Unavailable{"compression.zstd.level", kRecompression},
     Unavailable{"errors.deadletterqueue.group.enable", "a dead-letter queue"},
-    Unavailable{"follower.replication.throttled.replicas", kThrottling},
-    Unavailable{"leader.replication.throttled.replicas", kThrottling},
     Unavailable{"local.retention.bytes", kTiering},
     Unavailable{"local.retention.ms", kTiering},
     Unavailable{"max.decompressed.message.bytes", "a limit of decompressed sizes per topic"},
@@ -140,6 +146,21 @@ const TopicConfigKey* find_topic_config(std::string_view name) {
   return found == kTable.end() ? nullptr : &*found;
 }
 
+Result<ThrottledReplica> parse_throttled_replica(std::string_view text) {
+  const Error wrong{Errc::invalid_config, "'" + std::string(text) + "' is no replica: partition:broker, or * alone"};
+  const size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return wrong;
+  const auto number = [](std::string_view digits) -> std::optional<int32_t> {
+    int32_t value = -1;
+    const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (failure != std::errc{} || end != digits.data() + digits.size() || value < 0) return std::nullopt;
+    return value;
+  };
+  const auto partition = number(text.substr(0, colon)), broker = number(text.substr(colon + 1));
+  if (!partition || !broker) return wrong;
+  return ThrottledReplica{PartitionIndex{*partition}, BrokerId{*broker}};
+}
+
 Result<std::string> normalize_topic_config(std::string_view name, std::string_view text) {
   const TopicConfigKey* key = find_topic_config(name);
   if (key == nullptr) {
@@ -158,6 +179,11 @@ Result<std::string> normalize_topic_config(std::string_view name, std::string_vi
   if (!key->only.empty() && value != key->only) {
     return Error{Errc::invalid_config,
                  std::string(name) + " can only be '" + std::string(key->only) + "': " + std::string(key->why_only)};
+  }
+  if (name == kLeaderThrottledReplicas || name == kFollowerThrottledReplicas) {
+    if (value == kAllReplicas) return value;
+    for (const std::string& replica : split_list(value)) TRY(parse_throttled_replica(replica));
+    return value;
   }
   if (key->key.type == list && value.empty()) {
     return Error{Errc::invalid_config, std::string(name) + " needs one of '" + std::string(key->key.valid) + "'"};

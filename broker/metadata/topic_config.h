@@ -21,7 +21,9 @@ inline constexpr std::string_view kDeleteRetentionMs = "delete.retention.ms";
 inline constexpr std::string_view kFileDeleteDelayMs = "file.delete.delay.ms";
 inline constexpr std::string_view kFlushMessages = "flush.messages";
 inline constexpr std::string_view kFlushMs = "flush.ms";
+inline constexpr std::string_view kFollowerThrottledReplicas = "follower.replication.throttled.replicas";
 inline constexpr std::string_view kIndexIntervalBytes = "index.interval.bytes";
+inline constexpr std::string_view kLeaderThrottledReplicas = "leader.replication.throttled.replicas";
 inline constexpr std::string_view kMaxCompactionLagMs = "max.compaction.lag.ms";
 inline constexpr std::string_view kMaxMessageBytes = "max.message.bytes";
 inline constexpr std::string_view kTimestampAfterMaxMs = "message.timestamp.after.max.ms";
@@ -54,6 +56,15 @@ struct TopicConfigKey {
 // Every topic configuration that has an effect now.
 std::span<const TopicConfigKey> topic_config_table();
 const TopicConfigKey* find_topic_config(std::string_view name);
+
+// One replica, as kLeaderThrottledReplicas and kFollowerThrottledReplicas name them; "*" names all of a topic.
+struct ThrottledReplica {
+  PartitionIndex partition;
+  BrokerId broker;
+  friend auto operator<=>(const ThrottledReplica&, const ThrottledReplica&) = default;
+};
+inline constexpr std::string_view kAllReplicas = "*";
+Result<ThrottledReplica> parse_throttled_replica(std::string_view text);  // "partition:broker", else invalid_config
 
 // The value in canonical form, or invalid_config: not a value of that key, a key of Kafka's that is not available
 // (says which feature is missing), or an unknown key (names the nearest one).

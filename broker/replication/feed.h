@@ -38,10 +38,11 @@ struct Feed final : Queueable<Feed> {
   LeaderEpoch epoch;  // in which it began
 
   // The link's alone.
+  enum class Line : uint8_t { tail, catch_up, throttled };  // of the link's lines, in which it waits and is served
   struct Sent {
     Offset end;
     size_t bytes = 0;
-    bool is_catch_up = false;
+    Line line = Line::tail;
   };
   std::vector<Sent> sent;  // and not acknowledged
   size_t in_flight = 0;    // bytes of it
@@ -50,6 +51,7 @@ struct Feed final : Queueable<Feed> {
   bool is_blocked = false;  // by its window
   bool is_behind = false;   // reads the log
   bool is_untold = false;   // in the line for Progress
+  bool is_in_sync = false;  // at the last take(), so that others wait for it
 };
 
 // What a feed is to send next.

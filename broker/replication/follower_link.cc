@@ -30,6 +30,7 @@ FollowerLink::~FollowerLink() {
   queue_->take();
   loop_.cancel(reconnect_timer_);
   loop_.cancel(retry_timer_);
+  loop_.cancel(held_timer_);
 }
 
 void FollowerLink::add(std::vector<Slot> slots) {
@@ -142,6 +143,7 @@ bool FollowerLink::prepare(const Slot& slot, Subscribe& subscribe) {
   }
   last_number_ = last_number_.next();
   slot->number = last_number_;
+  slot->is_held = false;
   slot->acked_end = entry->log_end;
   slot->acked_flushed = entry->flushed;
   subscribed_.emplace(last_number_, slot);
@@ -236,6 +238,40 @@ void FollowerLink::add_ack(const Slot& slot, Ack::Entry at, Ack& ack) {
   ack.entries.push_back(at);
 }
 
+// What is to be slow is acknowledged no faster than its rate: the leader's window is full meanwhile. Not while it is in
+// sync, which shows in that it has all that is committed: then others wait for it.
+bool FollowerLink::hold_ack(const Slot& slot, const Ack::Entry& at, const Data::Entry& entry) {
+  slot->is_held = false;
+  if (!slot->partition->throttle().as_follower() || entry.high_watermark <= at.log_end) return false;
+  const TimePoint now = context_.clock.now();
+  context_.follower_throttle.spend(now, batch_bytes(entry));
+  if (context_.follower_throttle.pause(now) == Duration()) return false;
+  slot->is_held = true;
+  held_.push_back(slot);
+  release_held_later();
+  return true;
+}
+
+void FollowerLink::release_held_later() {
+  if (held_timer_ != 0) return;
+  const Duration pause = std::min(context_.follower_throttle.pause(context_.clock.now()), kHoldMax);
+  held_timer_ = loop_.run_after(pause, [this] {
+    held_timer_ = 0;
+    release_held();
+  });
+}
+
+void FollowerLink::release_held() {
+  if (context_.follower_throttle.pause(context_.clock.now()) > Duration()) return release_held_later();
+  Ack ack;
+  for (const Slot& slot : std::exchange(held_, {})) {
+    if (!std::exchange(slot->is_held, false) || slot->is_closed || !slot->number) continue;
+    const Result<Ack::Entry> at = slot->partition->progress(slot->epoch);
+    if (at) add_ack(slot, *at, ack);
+  }
+  if (is_open() && !ack.entries.empty()) link_->send(std::move(ack));
+}
+
 void FollowerLink::receive(const Data& data) {
   Ack ack;
   for (const Data::Entry& entry : data.entries) {
@@ -252,7 +288,7 @@ void FollowerLink::receive(const Data& data) {
     traffic_.received_bytes.add(batch_bytes(entry));
     slot->retry_after = {};
     slot->answers = 0;
-    add_ack(slot, *at, ack);
+    if (!hold_ack(slot, *at, entry)) add_ack(slot, *at, ack);
   }
   reconnect_after_ = {};
   if (!ack.entries.empty()) link_->send(std::move(ack));
@@ -329,7 +365,7 @@ void FollowerLink::take_woken() {
       mend(slot);
       continue;
     }
-    if (!slot->number) continue;
+    if (!slot->number || slot->is_held) continue;
     const Result<Ack::Entry> at = slot->partition->progress(slot->epoch);
     if (!at) {
       if (!failed(slot, at.error())) return;

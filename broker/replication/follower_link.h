@@ -21,6 +21,7 @@ inline constexpr Duration kReconnectMax = std::chrono::milliseconds(500);
 inline constexpr Duration kRetryMin = std::chrono::milliseconds(50);
 inline constexpr Duration kRefusedRetryMax = std::chrono::milliseconds(1000);  // the peer may just be late
 inline constexpr Duration kFailedRetryMax = std::chrono::seconds(10);          // a disk, or records that must not go
+inline constexpr Duration kHoldMax = std::chrono::seconds(1);                  // a rate may be another one by then
 inline constexpr uint32_t kAnswersMax =
     1000;  // truncations in a row: more than a log can have leader epochs to compare
 
@@ -79,6 +80,9 @@ class FollowerLink final : public PeerLinkEvents {
   void mend(const Slot& slot);
   bool write_checkpoints(const std::vector<Slot>& slots);
   void add_ack(const Slot& slot, Ack::Entry at, Ack& ack);
+  bool hold_ack(const Slot& slot, const Ack::Entry& at, const Data::Entry& entry);
+  void release_held_later();
+  void release_held();
 
   const LinkContext& context_;
   io::EventLoop& loop_;
@@ -99,6 +103,8 @@ class FollowerLink final : public PeerLinkEvents {
   SubscriptionNumber last_number_{0};
   std::multimap<TimePoint, Slot> retries_;
   io::TimerId retry_timer_ = 0;
+  std::vector<Slot> held_;  // whose acknowledgements wait
+  io::TimerId held_timer_ = 0;
 };
 
 }  // namespace millrace::replication

@@ -31,6 +31,7 @@ struct FollowerSlot final : Queueable<FollowerSlot> {
   bool is_closed = false;                    // by the link
   Offset acked_end = kNoOffset;
   Offset acked_flushed = kNoOffset;
+  bool is_held = false;  // what it took is acknowledged later: it is to be slow
   uint32_t answers = 0;  // in a row without records: a truncation that leads nowhere
 };
 

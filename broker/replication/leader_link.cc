@@ -1,6 +1,7 @@
 #include "broker/replication/leader_link.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "broker/base/logger.h"
@@ -42,7 +43,10 @@ LeaderLink::LeaderLink(const LinkContext& context, io::EventLoop& loop, std::uni
       loop_(loop),
       link_(std::move(link)),
       on_closed_(std::move(on_closed)),
-      queue_(std::make_shared<WakeQueue<Feed>>(loop)) {
+      queue_(std::make_shared<WakeQueue<Feed>>(loop)),
+      throttled_{.kind = Feed::Line::throttled,
+                 .message_bytes_max = kMessageBatchBytesMax / 2,
+                 .budget = &context.leader_throttle} {
   queue_->set_handler([this] { take_woken(); });
   liveness_.emplace(
       LinkLiveness::Options{loop, context.clock},
@@ -90,6 +94,7 @@ void LeaderLink::end(TimePoint heard) {
   queue_->take();
   tail_.feeds.clear();
   catch_up_.feeds.clear();
+  throttled_.feeds.clear();
   untold_.clear();
 }
 
@@ -160,7 +165,7 @@ void LeaderLink::acknowledged(Feed& feed, Offset log_end) {
   for (; first != feed.sent.end() && first->end <= log_end; ++first) {
     feed.in_flight -= first->bytes;
     in_flight_ -= first->bytes;
-    if (first->is_catch_up) catch_up_in_flight_ -= first->bytes;
+    line_of(first->line).in_flight -= first->bytes;
   }
   feed.sent.erase(feed.sent.begin(), first);
   if (feed.sent.empty() && feed.sent.capacity() > 8) feed.sent.shrink_to_fit();
@@ -202,10 +207,24 @@ void LeaderLink::take_woken() {
   pump();
 }
 
+LeaderLink::Line& LeaderLink::line_of(Feed::Line kind) {
+  switch (kind) {
+    case Feed::Line::tail:
+      return tail_;
+    case Feed::Line::catch_up:
+      return catch_up_;
+    case Feed::Line::throttled:
+      return throttled_;
+  }
+  std::abort();
+}
+
 void LeaderLink::line_up(const FeedPointer& feed) {
   if (feed->is_waiting || feed->is_blocked) return;
   feed->is_waiting = true;
-  (feed->is_behind ? catch_up_ : tail_).feeds.push_back(feed);
+  // Who is in sync and reads the log all the same must not be slow: others wait for it.
+  const bool is_slow = feed->is_behind && !feed->is_in_sync && feed->partition->throttle().as_leader();
+  (is_slow ? throttled_ : feed->is_behind ? catch_up_ : tail_).feeds.push_back(feed);
 }
 
 bool LeaderLink::has_room() const { return in_flight_ < kLinkWindowBytes && link_->unsent_bytes() < kUnsentBytesMax; }
@@ -214,17 +233,26 @@ void LeaderLink::pump() {
   while (!is_closed_ && has_room() && send_from(tail_)) {
   }
   if (!is_closed_ && !refused_.entries.empty()) link_->send(std::exchange(refused_, {}));
-  if (is_closed_ || catch_up_.feeds.empty() || !has_room() || catch_up_in_flight_ >= kCatchUpWindowBytes) return;
-  if (const Duration pause = context_.catch_up.pause(context_.clock.now()); pause > Duration()) {
-    return pump_later(pause);
-  }
-  // One message, then whatever was appended meanwhile.
-  if (send_from(catch_up_) && !catch_up_.feeds.empty()) pump_later(Duration());
+  send_behind(catch_up_);
+  send_behind(throttled_);
+}
+
+// One message, then whatever was appended meanwhile.
+void LeaderLink::send_behind(Line& line) {
+  if (is_closed_ || line.feeds.empty() || !has_room() || line.in_flight >= kCatchUpWindowBytes) return;
+  const TimePoint now = context_.clock.now();
+  Duration pause = context_.catch_up.pause(now);
+  if (line.budget != nullptr) pause = std::max(pause, line.budget->pause(now));
+  if (pause > Duration()) return pump_later(std::min(pause, kPumpPauseMax));
+  if (send_from(line) && !line.feeds.empty()) pump_later(Duration());
   if (!refused_.entries.empty()) link_->send(std::exchange(refused_, {}));
 }
 
 void LeaderLink::pump_later(Duration delay) {
-  if (pump_timer_ != 0) return;
+  const TimePoint at = context_.clock.now() + delay;
+  if (pump_timer_ != 0 && pump_at_ <= at) return;
+  loop_.cancel(pump_timer_);
+  pump_at_ = at;
   pump_timer_ = loop_.run_after(delay, [this] {
     pump_timer_ = 0;
     pump();
@@ -249,9 +277,10 @@ bool LeaderLink::send_from(Line& line) {
   context_.metrics.sent_messages.add();
   context_.metrics.sent_bytes.add(bytes);
   traffic_->sent_bytes.add(bytes);
-  if (!line.memory_only) {
+  if (!line.memory_only()) {
     context_.metrics.sent_catch_up_bytes.add(bytes);
     context_.catch_up.spend(context_.clock.now(), bytes);
+    if (line.budget != nullptr) line.budget->spend(context_.clock.now(), bytes);
   }
   link_->send(std::move(message));
   return true;
@@ -301,18 +330,18 @@ LeaderLink::Filled LeaderLink::fill(const FeedPointer& feed, Line& line, Data& m
            .batches = std::move(taken->batches)};
   const size_t size = batch_bytes(entry);
   bytes += size;
-  feed->sent.push_back({taken->end, size, !line.memory_only});
+  feed->sent.push_back({taken->end, size, line.kind});
   feed->in_flight += size;
   in_flight_ += size;
-  if (!line.memory_only) catch_up_in_flight_ += size;
+  line.in_flight += size;
   feed->told_high_watermark = taken->high_watermark;
-  feed->is_behind = !line.memory_only && taken->has_more;
+  feed->is_behind = !line.memory_only() && taken->has_more;
   if (taken->has_more) line_up(feed);
   return Filled::added;
 }
 
 Result<FeedData> LeaderLink::take(Feed& feed, Line& line, size_t bytes_max, bool at_least_one) {
-  TRY_ASSIGN(FeedData data, feed.partition->take(feed, bytes_max, at_least_one, line.memory_only));
+  TRY_ASSIGN(FeedData data, feed.partition->take(feed, bytes_max, at_least_one, line.memory_only()));
   if (!data.stored) return data;
   TRY_ASSIGN(Bytes bytes, read_all(*data.stored));
   // Whoever cuts the log has ended the feed before: what was read until now is what it was.

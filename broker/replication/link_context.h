@@ -19,7 +19,9 @@ struct LinkContext {
   io::Random& random;
   ReplicationMetrics& metrics;
   CatchUpBudget& catch_up;
-  const Hello& self;  // but for the broker's epoch
+  CatchUpBudget& leader_throttle;    // of partitions whose throttle() says so
+  CatchUpBudget& follower_throttle;  // likewise
+  const Hello& self;                 // but for the broker's epoch
   const std::atomic<int64_t>& broker_epoch;
 
   Hello hello() const {

@@ -34,6 +34,7 @@ Partition::Partition(PartitionOptions options, std::unique_ptr<storage::Log> ope
       clock_(*options.clock),
       log_(std::move(opened)),
       config_(options.config) {
+  throttle_.set(options.config, id_.partition, self_);
   if (log_ == nullptr) return;  // it is closed already
   // What was known may lie beyond what survived.
   high_watermark_ = std::min(std::max(options.high_watermark, log_->log_start()), log_->log_end());
@@ -177,6 +178,7 @@ void Partition::end_leading(Aftermath& after) {
 
 void Partition::set_config(const PartitionConfig& config) {
   Aftermath after;
+  throttle_.set(config, id_.partition, self_);
   {
     MutexLock lock(mutex_);
     if (log_ == nullptr) return;

@@ -63,7 +63,7 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   PartitionSummary summary() const;
   bool is_offline() const;          // its log failed and answers storage_offline
   int32_t batch_bytes_max() const;  // max.message.bytes
-
+  const ReplicaThrottle& throttle() const { return throttle_; }
   Result<PartitionOffsets> offsets_of_log() const;  // whoever leads
   bool is_replicated() const;                       // other brokers have replicas, too
   bool is_under_replicated() const;                 // it leads, and replicas are missing from the in-sync set
@@ -179,6 +179,7 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   mutable Mutex mutex_;                                   // innermost
   std::unique_ptr<storage::Log> log_ GUARDED_BY(mutex_);  // null once closed or abandoned
   PartitionConfig config_ GUARDED_BY(mutex_);
+  ReplicaThrottle throttle_;
   metadata::PartitionImage state_ GUARDED_BY(mutex_);
   std::unique_ptr<LeaderState> leader_ GUARDED_BY(mutex_);  // while it leads replicas elsewhere
   std::shared_ptr<FollowerSlot> slot_ GUARDED_BY(mutex_);   // while a link follows its leader

@@ -3,6 +3,22 @@
 #include <algorithm>
 
 namespace millrace::replication {
+namespace {
+
+std::shared_ptr<const ThrottledReplicas> throttled(const std::string& list) {
+  if (list.empty()) return nullptr;
+  auto replicas = std::make_shared<ThrottledReplicas>();
+  replicas->all = list == metadata::kAllReplicas;
+  if (replicas->all) return replicas;
+  for (const std::string& item : split_list(list)) {
+    const Result<metadata::ThrottledReplica> replica = metadata::parse_throttled_replica(item);
+    if (replica) replicas->some.push_back(*replica);
+  }
+  std::sort(replicas->some.begin(), replicas->some.end());
+  return replicas;
+}
+
+}  // namespace
 
 PartitionConfig partition_config(const metadata::ClusterImage& image, const metadata::TopicImage& topic,
                                  const metadata::BrokerConfigView& broker) {
@@ -14,6 +30,8 @@ PartitionConfig partition_config(const metadata::ClusterImage& image, const meta
 
   PartitionConfig config;
   config.min_insync_replicas = int32(keys::kMinInsyncReplicas);
+  config.throttled_leaders = throttled(metadata::topic_config_text(values, keys::kLeaderThrottledReplicas));
+  config.throttled_followers = throttled(metadata::topic_config_text(values, keys::kFollowerThrottledReplicas));
   config.log.segment_bytes_max = int32(keys::kSegmentBytes);
   config.log.segment_ms_max = int64(keys::kSegmentMs);
   config.log.retention_ms = int64(keys::kRetentionMs);

@@ -74,6 +74,7 @@ FeedStart Partition::begin_feed(const std::shared_ptr<Feed>& feed, const Subscri
 Result<FeedData> Partition::take(Feed& feed, size_t bytes_max, bool at_least_one, bool memory_only) {
   MutexLock lock(mutex_);
   if (feed.ended || leader_ == nullptr || log_ == nullptr) return Errc::not_leader;
+  feed.is_in_sync = std::find(state_.isr.begin(), state_.isr.end(), feed.follower) != state_.isr.end();
   FeedData data{.leader_epoch = feed.epoch,
                 .high_watermark = high_watermark_,
                 .log_start = log_->log_start(),

@@ -1,13 +1,17 @@
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <compare>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "broker/base/strong_id.h"
 #include "broker/base/uuid.h"
+#include "broker/metadata/topic_config.h"
 #include "broker/replication/isr_changes.h"
 #include "broker/storage/flusher.h"
 #include "broker/storage/log.h"
@@ -114,10 +118,38 @@ struct FetchResult {
   bool is_follower = false;  // it was read from
 };
 
+// Replicas of a topic that are slowed down while they are behind.
+struct ThrottledReplicas {
+  bool all = false;
+  std::vector<metadata::ThrottledReplica> some;  // sorted
+  bool has(PartitionIndex partition, BrokerId broker) const {
+    return all || std::binary_search(some.begin(), some.end(), metadata::ThrottledReplica{partition, broker});
+  }
+};
+
 // What a partition's configuration means to its replica here.
 struct PartitionConfig {
   storage::LogConfig log;
   int32_t min_insync_replicas = 1;
+  std::shared_ptr<const ThrottledReplicas> throttled_leaders{};    // null: none
+  std::shared_ptr<const ThrottledReplicas> throttled_followers{};  // likewise
+};
+
+// Whether a replica is to be slow while it leads those who are behind, and while it is behind. Set with the partition's
+// configuration, read by links without a lock.
+class ReplicaThrottle {
+ public:
+  void set(const PartitionConfig& config, PartitionIndex partition, BrokerId self) {
+    const auto has = [&](const auto& replicas) { return replicas != nullptr && replicas->has(partition, self); };
+    as_leader_.store(has(config.throttled_leaders), std::memory_order_relaxed);
+    as_follower_.store(has(config.throttled_followers), std::memory_order_relaxed);
+  }
+  bool as_leader() const { return as_leader_.load(std::memory_order_relaxed); }
+  bool as_follower() const { return as_follower_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<bool> as_leader_{false};
+  std::atomic<bool> as_follower_{false};
 };
 
 struct PartitionOptions {

@@ -94,17 +94,18 @@ struct Broker {
                                        .isr_watch = keeper.get(),
                                        .threads = 1},
                                       std::make_shared<const metadata::ClusterImage>());
-    replicator = std::make_unique<Replicator>(ReplicatorOptions{.partitions = manager.get(),
-                                                                .isr_keeper = keeper.get(),
-                                                                .transport = &transport,
-                                                                .loops = {loop.get()},
-                                                                .clock = &clock,
-                                                                .random = &random,
-                                                                .metrics = &metrics,
-                                                                .config = &config,
-                                                                .cluster_id = "bench",
-                                                                .self = id,
-                                                                .incarnation = random.uuid()});
+    replicator =
+        std::make_unique<Replicator>(ReplicatorOptions{.partitions = manager.get(),
+                                                       .isr_keeper = keeper.get(),
+                                                       .transport = &transport,
+                                                       .loops = {loop.get()},
+                                                       .clock = &clock,
+                                                       .random = &random,
+                                                       .metrics = &metrics,
+                                                       .config = {.keys = {}, .static_values = &config, .self = id},
+                                                       .cluster_id = "bench",
+                                                       .self = id,
+                                                       .incarnation = random.uuid()});
     replicator->start();
   }
   ~Broker() {

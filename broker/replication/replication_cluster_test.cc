@@ -109,6 +109,94 @@ TEST_F(ReplicationClusterTest, a_member_behind_a_broken_stream_leaves_after_the_
   ASSERT_TRUE(run_until([&] { return state().isr.size() == 3; }));
 }
 
+// Two megabytes are more than a window.
+class ThrottleTest : public ReplicationClusterTest {
+ protected:
+  static constexpr int kBatches = 40;
+  static constexpr size_t kBatchBytes = 50'000;
+
+  void append_much() {
+    for (int i = 0; i < kBatches; ++i) append(a_, {std::string(kBatchBytes, 'x')}, Acks::leader);
+  }
+  void leave_c_behind() {
+    create();
+    network_.block(kA, kC);
+    append_much();
+    ASSERT_TRUE(run_until([&] { return state().isr.size() == 2; }));
+    network_.unblock(kA, kC);
+    unblocked_at_ = clock_.now();
+  }
+  Duration until_level() {
+    EXPECT_TRUE(run_until([&] { return state().isr.size() == 3 && is_level(c_); }));
+    return clock_.now() - unblocked_at_;
+  }
+  TimePoint unblocked_at_;
+};
+
+TEST_F(ThrottleTest, without_one_a_replica_is_brought_up_at_once) {
+  leave_c_behind();
+  EXPECT_LT(until_level(), seconds(3));
+}
+
+TEST_F(ThrottleTest, a_leader_sends_what_is_behind_no_faster_than_its_rate) {
+  controller_.configure_broker(kA, "leader.replication.throttled.rate", "200000");
+  create();
+  configure("leader.replication.throttled.replicas", "0:1");
+  leave_c_behind();
+  const Duration took = until_level();
+  EXPECT_GT(took, seconds(7));
+  EXPECT_LT(took, seconds(15));
+}
+
+TEST_F(ThrottleTest, a_follower_takes_what_it_lacks_no_faster_than_its_rate) {
+  controller_.configure_broker(kC, "follower.replication.throttled.rate", "100000");
+  create();
+  configure("follower.replication.throttled.replicas", "*");
+  leave_c_behind();
+  const Duration took = until_level();
+  EXPECT_GT(took, seconds(7));
+  EXPECT_LT(took, seconds(25));
+}
+
+TEST_F(ThrottleTest, replicas_that_no_topic_names_are_as_fast_as_they_can_be) {
+  controller_.configure_broker(kA, "leader.replication.throttled.rate", "1000");
+  controller_.configure_broker(kC, "follower.replication.throttled.rate", "1000");
+  create();
+  configure("leader.replication.throttled.replicas", "0:3,1:1");
+  configure("follower.replication.throttled.replicas", "0:1,0:2");
+  leave_c_behind();
+  EXPECT_LT(until_level(), seconds(3));
+}
+
+TEST_F(ThrottleTest, those_in_sync_are_not_slowed_down) {
+  controller_.configure_broker(kA, "leader.replication.throttled.rate", "1000");
+  for (const BrokerId id : {kB, kC}) controller_.configure_broker(id, "follower.replication.throttled.rate", "1000");
+  create();
+  configure("leader.replication.throttled.replicas", "*");
+  configure("follower.replication.throttled.replicas", "*");
+  run(milliseconds(100));
+  for (int i = 0; i < kBatches; ++i) {
+    const Appended all = append(a_, {std::string(kBatchBytes, 'x')});
+    ASSERT_TRUE(steps_.run_until([&] { return *a_.find("t")->is_acknowledged(all); }, seconds(1))) << i;
+  }
+  // More at once than memory keeps for them: they read the log and are in sync all the same.
+  for (int i = 0; i < 4; ++i) append(a_, {std::string(900'000, 'x')}, Acks::leader);
+  const Appended last = append(a_, {"last"});
+  EXPECT_TRUE(steps_.run_until([&] { return *a_.find("t")->is_acknowledged(last); }, seconds(2)));
+}
+
+TEST_F(ThrottleTest, another_rate_counts_within_a_second) {
+  controller_.configure_broker(kA, "leader.replication.throttled.rate", "20000");
+  create();
+  configure("leader.replication.throttled.replicas", "*");
+  leave_c_behind();
+  run(seconds(10));
+  EXPECT_EQ(state().isr.size(), 2u);
+  controller_.configure_broker(kA, "leader.replication.throttled.rate", "100000000");
+  unblocked_at_ = clock_.now();
+  EXPECT_LT(until_level(), seconds(4));
+}
+
 TEST_F(ReplicationClusterTest,
        an_append_that_waits_while_the_in_sync_set_becomes_too_small_is_told_and_the_next_is_refused) {
   create();

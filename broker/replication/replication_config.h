@@ -48,7 +48,26 @@ inline constexpr ConfigKey kCatchUpBytesPerSecond{
     .type = ConfigType::float64,
     .fallback = "1.7976931348623157E308",
     .min = 1,
+    .dynamic = true,
     .doc = "A leader sends replicas that are behind no more than this, all of them together; new records come on top."};
+inline constexpr ConfigKey kLeaderThrottledRate{
+    .name = "leader.replication.throttled.rate",
+    .type = ConfigType::int64,
+    .fallback = "9223372036854775807",
+    .min = 1,
+    .dynamic = true,
+    .doc =
+        "Bytes a second that this broker sends to replicas which are behind, of the partitions that topics name in "
+        "leader.replication.throttled.replicas, all of them together."};
+inline constexpr ConfigKey kFollowerThrottledRate{
+    .name = "follower.replication.throttled.rate",
+    .type = ConfigType::int64,
+    .fallback = "9223372036854775807",
+    .min = 1,
+    .dynamic = true,
+    .doc =
+        "Bytes a second that this broker takes from leaders while it is not in sync, of the partitions that topics "
+        "name in follower.replication.throttled.replicas, all of them together."};
 
 inline constexpr ConfigKey kCleanerEnable{
     .name = "log.cleaner.enable",
@@ -81,6 +100,8 @@ inline constexpr std::array kReplicationConfig{kRetentionCheckIntervalMs,
                                                kHighWatermarkCheckpointIntervalMs,
                                                kReplicaLagTimeMaxMs,
                                                kCatchUpBytesPerSecond,
+                                               kLeaderThrottledRate,
+                                               kFollowerThrottledRate,
                                                kCleanerEnable,
                                                kCleanerBackoffMs,
                                                kCleanerDedupeBufferSize,

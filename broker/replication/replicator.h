@@ -5,11 +5,10 @@
 #include <vector>
 
 #include "broker/base/clock.h"
-#include "broker/base/config_table.h"
 #include "broker/base/uuid.h"
 #include "broker/io/event_loop.h"
 #include "broker/io/random.h"
-#include "broker/metadata/cluster_image.h"
+#include "broker/metadata/topic_config.h"
 #include "broker/replication/isr_keeper.h"
 #include "broker/replication/partition_manager.h"
 #include "broker/replication/peer_transport.h"
@@ -26,7 +25,7 @@ struct ReplicatorOptions {
   Clock* clock = nullptr;
   io::Random* random = nullptr;
   ReplicationMetrics* metrics = nullptr;
-  const ConfigValues* config = nullptr;
+  metadata::BrokerConfigView config;
   std::string cluster_id;
   BrokerId self;
   Uuid incarnation;

@@ -123,17 +123,18 @@ class SimBroker {
       ENSURE(opened);
       manager = std::move(*opened);
       manager->start();
-      replicator = std::make_unique<Replicator>(ReplicatorOptions{.partitions = manager.get(),
-                                                                  .isr_keeper = &keeper,
-                                                                  .transport = &broker.transport_,
-                                                                  .loops = {links_a.get(), links_b.get()},
-                                                                  .clock = &broker.scheduler_.clock(),
-                                                                  .random = &broker.random_,
-                                                                  .metrics = &broker.metrics_,
-                                                                  .config = &broker.static_values_,
-                                                                  .cluster_id = "c",
-                                                                  .self = broker.id_,
-                                                                  .incarnation = broker.random_.uuid()});
+      replicator = std::make_unique<Replicator>(
+          ReplicatorOptions{.partitions = manager.get(),
+                            .isr_keeper = &keeper,
+                            .transport = &broker.transport_,
+                            .loops = {links_a.get(), links_b.get()},
+                            .clock = &broker.scheduler_.clock(),
+                            .random = &broker.random_,
+                            .metrics = &broker.metrics_,
+                            .config = {.keys = {}, .static_values = &broker.static_values_, .self = broker.id_},
+                            .cluster_id = "c",
+                            .self = broker.id_,
+                            .incarnation = broker.random_.uuid()});
     }
     ~Run() {
       for (auto* loop : {control.get(), links_a.get(), links_b.get()}) loop->stop();

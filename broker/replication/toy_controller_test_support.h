@@ -46,6 +46,10 @@ class ToyController {
     publish();
     return image_of(broker)->epoch;
   }
+  void configure_broker(BrokerId broker, const std::string& name, const std::string& value) {
+    apply(metadata::ConfigRecord{4, std::to_string(broker.value()), name, value});
+    publish();
+  }
   void fence(BrokerId broker) {
     if (!alive(broker)) return;
     apply(metadata::FenceBrokerRecord{.id = broker, .fenced = true});
