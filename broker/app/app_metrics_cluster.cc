@@ -14,21 +14,24 @@ double number(uint64_t value) { return static_cast<double>(value); }
 double number(int64_t value) { return static_cast<double>(value); }
 double number(raft::Index index) { return static_cast<double>(index.value()); }
 
+std::string name_of(raft::NodeStatus::Follower::Kind kind) {
+  using Kind = raft::NodeStatus::Follower::Kind;
+  return kind == Kind::voter ? "voter" : kind == Kind::learner ? "learner" : "observer";
+}
+
 // Of a leader: what each other member lacks.
 void add_members(Page& page, const raft::NodeStatus& status) {
   page.start("millrace_raft_member_lag_entries",
              "Entries of the metadata log that a member lacks, as the leader knows; members are voters or follow.",
              MetricType::Gauge);
   for (const raft::NodeStatus::Follower& follower : status.followers) {
-    page.row(
-        std::max(0.0, number(status.last) - number(follower.match)),
-        {{"broker", std::to_string(follower.member.node.value())}, {"member", follower.voter ? "voter" : "observer"}});
+    page.row(std::max(0.0, number(status.last) - number(follower.match)),
+             {{"broker", std::to_string(follower.member.node.value())}, {"member", name_of(follower.kind)}});
   }
   page.start("millrace_raft_member_silent_seconds", "Since when the leader has not heard a member.", MetricType::Gauge);
   for (const raft::NodeStatus::Follower& follower : status.followers) {
-    page.row(
-        std::max(0.0, std::chrono::duration<double>(status.as_of - follower.heard).count()),
-        {{"broker", std::to_string(follower.member.node.value())}, {"member", follower.voter ? "voter" : "observer"}});
+    page.row(std::max(0.0, std::chrono::duration<double>(status.as_of - follower.heard).count()),
+             {{"broker", std::to_string(follower.member.node.value())}, {"member", name_of(follower.kind)}});
   }
 }
 

@@ -321,7 +321,7 @@ LeaderLink::Filled LeaderLink::fill(const FeedPointer& feed, Line& line, Data& m
     if (taken->high_watermark > feed->told_high_watermark) tell_progress_later(feed);
     return Filled::nothing;
   }
-  if (line.memory_only) context_.metrics.tail_hits.add();
+  if (line.memory_only()) context_.metrics.tail_hits.add();
   Data::Entry& entry = message.entries.emplace_back();
   entry = {.number = feed->number,
            .leader_epoch = taken->leader_epoch,
