@@ -74,7 +74,7 @@ class Reassignment(unittest.TestCase):
         self.assertIn("No partition reassignments found", self.tool("kafka-reassign-partitions", "--list"))
         self.assertEqual(self.described(topic)[0]["replicas"], "0,1")
         configs = self.tool("kafka-configs", "--describe", "--entity-type", "topics", "--entity-name", topic)
-        self.assertNotIn("throttled", configs)
+        self.assertNotIn("replication.throttled", configs)
 
     def test_what_cannot_be_moved_is_refused_with_words(self):
         topic = self.make("0:1")
