@@ -83,17 +83,34 @@ struct MayStop {
 enum class StopRule : uint8_t { other_permit, min_insync, no_other_leader, quorum_majority };
 struct StopRefusal {
   StopRule rule = StopRule::min_insync;
-  std::optional<PartitionName> partition;  // the first that the rule protects
+  std::optional<PartitionName> partition;  // that the rule protects
   Timestamp since_ms = kNoTimestamp;       // wall time since which it is so, if known
   std::string words;                       // one sentence that says all of it
 };
 struct MayStopReply {
-  std::optional<StopRefusal> refusal;   // none: granted
+  std::vector<StopRefusal> refusals;  // none: granted; else the first kNamedPartitionsMax
+  int32_t refusals_total = 0;
   Timestamp expires_ms = kNoTimestamp;  // wall time of the controller
+
+  std::optional<StopRefusal> refusal() const {
+    return refusals.empty() ? std::nullopt : std::optional(refusals.front());
+  }
 };
 struct ReleasePermit {
   BrokerId node;
   std::string holder;  // policy_violation when another one has it; not_found when there is none
+};
+
+// ---- leadership moves to others that are in sync and have no permit. It comes back with the balance of preferred
+// leaders, but for a broker that has a permit.
+struct DrainLeadership {
+  BrokerId node;
+};
+struct DrainLeadershipReply {
+  int32_t moved = 0;
+  int32_t left = 0;                       // that nobody else could lead now
+  std::vector<PartitionName> first_left;  // kNamedPartitionsMax of them
+  bool more = false;                      // kPartitionsPerCommandMax was reached: ask again
 };
 
 // ---- decommission
@@ -107,10 +124,32 @@ struct CancelDecommission {  // also takes back what is under way
 };
 struct DecommissionProgress {
   Timestamp since_ms = kNoTimestamp;  // none: is not decommissioned
-  int32_t partitions_left = 0;        // that have a replica on it
+  int32_t moves_max = 0;
+  int32_t partitions_left = 0;  // that have a replica on it
   int32_t moving = 0;
   int32_t stuck = 0;  // neither moving nor movable: no other broker may take them
   std::optional<PartitionName> first_stuck;
+  std::optional<std::chrono::milliseconds> remaining;  // at the pace so far, as this controller has seen it
+};
+
+// ---- moves of replicas
+inline constexpr int32_t kRebalanceMovesDefault = 20;
+// Begins moves that spread replicas evenly (plan_rebalance()), so that `moves_max` partitions move at a time, whoever
+// began that. To be asked again until nothing moves and nothing is left.
+struct Rebalance {
+  int32_t moves_max = kRebalanceMovesDefault;
+};
+struct PlannedMove {
+  PartitionName partition;
+  std::vector<BrokerId> before;  // replicas, the preferred leader first
+  std::vector<BrokerId> after;
+  friend bool operator==(const PlannedMove&, const PlannedMove&) = default;
+};
+struct MovePlan {
+  std::vector<PlannedMove> moves;
+  int32_t moving = 0;  // partitions that moved before, whoever began that
+  int32_t left = 0;    // moves that would follow these: at least so many
+  int32_t stuck = 0;   // replicas that would have to move and cannot
 };
 
 // ---- features

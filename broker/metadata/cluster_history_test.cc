@@ -212,7 +212,7 @@ class History {
     const auto reply = run(MayStop{.node = BrokerId{id},
                                    .holder = "h" + std::to_string(pick(2)),
                                    .ttl = std::chrono::milliseconds{1 + pick(3000)}});
-    if (!reply || reply->refusal) return;
+    if (!reply || reply->refusal()) return;
     const BrokerImage* node = image().find_broker(BrokerId{id});
     if (node->fenced) return;
     // Said in other words than the decision's: all who may stop now stop, and every partition still works.

@@ -66,6 +66,18 @@ class MachineController final : public LocalController {
   void release_permit(ReleasePermit command, Done<Unit> done) override { submit(std::move(command), std::move(done)); }
   void decommission(Decommission command, Done<Unit> done) override { submit(command, std::move(done)); }
   void cancel_decommission(CancelDecommission command, Done<Unit> done) override { submit(command, std::move(done)); }
+  void drain_leadership(DrainLeadership command, Done<DrainLeadershipReply> done) override {
+    submit(command, std::move(done));
+  }
+  void rebalance(Rebalance command, Done<MovePlan> done) override { submit(command, std::move(done)); }
+  void describe_cluster(Done<ClusterReport> done) override {
+    machine_->submit(
+        [this](const ControllerState& state, machine::Now now) {
+          return Decision<ClusterReport>{
+              .records = {}, .reply = report_of(state, now, quorum_of(context_at(now))), .also = {}};
+        },
+        std::move(done));
+  }
   void set_voters(SetVoters command, Done<Unit> done) override { submit(std::move(command), std::move(done)); }
   void allocate_producer_ids(AllocateProducerIds command, Done<ProducerIdBlock> done) override {
     submit(command, std::move(done));
@@ -73,9 +85,9 @@ class MachineController final : public LocalController {
   void tick(Done<TickReply> done) override { submit(Tick{}, std::move(done)); }
   void decommission_progress(BrokerId node, Done<DecommissionProgress> done) override {
     machine_->submit(
-        [node](const ControllerState& state, machine::Now) {
+        [node](const ControllerState& state, machine::Now now) {
           return Decision<DecommissionProgress>{
-              .records = {}, .reply = metadata::decommission_progress(state, node), .also = {}};
+              .records = {}, .reply = metadata::decommission_progress(state, node, now.monotonic), .also = {}};
         },
         std::move(done));
   }

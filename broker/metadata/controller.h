@@ -6,6 +6,7 @@
 #include "broker/base/clock.h"
 #include "broker/base/result.h"
 #include "broker/machine/log_writer.h"
+#include "broker/metadata/cluster_report.h"
 #include "broker/metadata/commands.h"
 #include "broker/metadata/decisions.h"
 #include "broker/metadata/image_builder.h"
@@ -69,6 +70,9 @@ class LocalController : public Controller {
   // Every kTickInterval, and again at once when the answer says so: fences brokers that are silent, elects, expires
   // permits, moves replicas. Ticks farther apart than half a session fence nobody. A cluster of one needs none.
   virtual void tick(Done<TickReply> done) = 0;
+  virtual void drain_leadership(DrainLeadership command, Done<DrainLeadershipReply> done) = 0;
+  virtual void rebalance(Rebalance command, Done<MovePlan> done) = 0;
+  virtual void describe_cluster(Done<ClusterReport> done) = 0;
   virtual void set_voters(SetVoters command, Done<Unit> done) = 0;  // after each change of the quorum
   virtual void stop() = 0;                                          // as machine::Runner::stop()
 };

@@ -39,6 +39,12 @@ class Liveness {
   std::map<BrokerId, Contact> contacts_;
 };
 
+// How fast replicas move off a broker that is decommissioned, as this controller has seen it. In memory only.
+struct DrainPace {
+  TimePoint since{};
+  int32_t left = 0;  // partitions with a replica on it, then
+};
+
 // The machine that a controller runs: the image with what is kept beside it. Decisions read it; the log's records, and
 // for what is in memory only a decision's `also`, change it. A value with one owner at a time.
 struct ControllerState {
@@ -56,6 +62,7 @@ struct ControllerState {
   uint64_t elections_tried = 0;  // ReplicaIndex::election_causes() as of the last look at partitions without leader
   TimePoint balanced_at{};       // last look at preferred leaders
   std::optional<TimePoint> ticked_at;
+  std::map<BrokerId, DrainPace> pace;  // of brokers that are decommissioned
 };
 
 }  // namespace millrace::metadata

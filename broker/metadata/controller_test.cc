@@ -123,7 +123,7 @@ TEST_F(ControllerTest, brokers_start_are_heard_fall_silent_and_stop_with_permits
 
   const auto ask = [&](int node) {
     controller->may_stop({BrokerId{node}, "operator", std::chrono::seconds{60}}, [&](Result<MayStopReply> reply) {
-      events.push_back(reply->refusal ? reply->refusal->words : "granted");
+      events.push_back(reply->refusal() ? reply->refusal()->words : "granted");
     });
   };
   ask(0);

@@ -2,6 +2,7 @@
 #include <map>
 
 #include "broker/metadata/decisions.h"
+#include "broker/metadata/moves.h"
 #include "broker/metadata/partition_changes.h"
 #include "broker/metadata/reassignment.h"
 #include "broker/metadata/upkeep.h"
@@ -133,20 +134,69 @@ Decision<Status> decide(const ControllerState& state, const CancelDecommission& 
   return decision;
 }
 
-DecommissionProgress decommission_progress(const ControllerState& state, BrokerId node) {
+void note_pace(ControllerState& state, TimePoint now) {
+  for (const auto& [id, broker] : state.image().brokers) {
+    if (!broker.decommissioned()) continue;
+    const int32_t left = state.index.counts(id).replicas;
+    DrainPace& pace = state.pace.try_emplace(id, DrainPace{now, left}).first->second;
+    if (left > pace.left) pace = {now, left};
+  }
+  std::erase_if(state.pace, [&](const auto& entry) {
+    const BrokerImage* broker = state.image().find_broker(entry.first);
+    return broker == nullptr || !broker->decommissioned();
+  });
+}
+
+namespace {
+
+// What is left takes as long as what was done did.
+std::optional<std::chrono::milliseconds> remaining_of(const ControllerState& state, BrokerId node, TimePoint now) {
+  const int32_t left = state.index.counts(node).replicas;
+  const auto pace = state.pace.find(node);
+  if (left == 0) return std::chrono::milliseconds{0};
+  if (pace == state.pace.end() || pace->second.left <= left) return std::nullopt;
+  const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(now - pace->second.since);
+  return passed * left / (pace->second.left - left);
+}
+
+}  // namespace
+
+DecommissionProgress decommission_progress(const ControllerState& state, BrokerId node, TimePoint now) {
   DecommissionProgress progress;
   const BrokerImage* broker = state.image().find_broker(node);
   if (broker == nullptr || !broker->decommissioned()) return progress;
   progress.since_ms = broker->decommission_since_ms;
+  progress.moves_max = broker->decommission_moves_max;
   progress.partitions_left = state.index.counts(node).replicas;
+  progress.remaining = remaining_of(state, node, now);
   const Replacements replacements(state);
-  for_each_of(state, {node}, [&](const TopicImage& topic, PartitionIndex index, const PartitionImage& now) {
-    const Move move = move_of(replacements, now, node);
+  for_each_of(state, {node}, [&](const TopicImage& topic, PartitionIndex index, const PartitionImage& now_is) {
+    const Move move = move_of(replacements, now_is, node);
     if (move == Move::under_way) ++progress.moving;
     if (move == Move::stuck && progress.stuck++ == 0) progress.first_stuck = PartitionName{topic.name, index};
     return true;
   });
   return progress;
+}
+
+MovePlan plan_decommission(const ControllerState& state, BrokerId node, int32_t moves_max) {
+  MovePlan plan;
+  Replacements replacements(state);
+  for_each_of(state, {node}, [&](const TopicImage& topic, PartitionIndex index, const PartitionImage& now) {
+    const Move move = move_of(replacements, now, node);
+    if (move == Move::under_way) ++plan.moving;
+    if (move == Move::stuck) ++plan.stuck;
+    if (move != Move::possible) return true;
+    const BrokerId by = replacements.find(now, node);
+    replacements.use(by);
+    if (static_cast<int32_t>(plan.moves.size()) < moves_max) {
+      plan.moves.push_back({{topic.name, index}, now.replicas, replaced(now.replicas, node, by)});
+    } else {
+      ++plan.left;
+    }
+    return true;
+  });
+  return plan;
 }
 
 }  // namespace millrace::metadata

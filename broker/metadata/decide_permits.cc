@@ -57,11 +57,17 @@ std::optional<StopRefusal> partition_needs(PartitionChanges& changes, const Clus
   return refusal;
 }
 
-std::optional<StopRefusal> partitions_need(const ControllerState& state, const MayStop& command,
-                                           const DecisionContext& context) {
+void note(MayStopReply& reply, std::optional<StopRefusal> refusal) {
+  if (!refusal) return;
+  ++reply.refusals_total;
+  if (reply.refusals.size() < kNamedPartitionsMax) reply.refusals.push_back(std::move(*refusal));
+}
+
+void note_partitions(MayStopReply& reply, const ControllerState& state, const MayStop& command,
+                     const DecisionContext& context) {
   const ClusterImage& image = state.image();
   PartitionChanges changes(state, context);
-  std::map<std::string_view, const TopicImage*> topics;  // by name, so that the same partition is named each time
+  std::map<std::string_view, const TopicImage*> topics;  // by name, so that the same partitions are named each time
   for (const auto& [id, count] : state.index.topics(command.node)) {
     const TopicImage* topic = image.find_topic(id);
     topics.emplace(topic->name, topic);
@@ -69,13 +75,9 @@ std::optional<StopRefusal> partitions_need(const ControllerState& state, const M
   for (const auto& [name, topic] : topics) {
     for (int32_t i = 0; static_cast<size_t>(i) < topic->partitions.size(); ++i) {
       if (command.accept_single_replicas && topic->partitions[static_cast<size_t>(i)].replicas.size() == 1) continue;
-      if (auto refusal =
-              partition_needs(changes, image, *topic, PartitionIndex{i}, command.node, context.now.wall_ms)) {
-        return refusal;
-      }
+      note(reply, partition_needs(changes, image, *topic, PartitionIndex{i}, command.node, context.now.wall_ms));
     }
   }
-  return std::nullopt;
 }
 
 std::optional<StopRefusal> quorum_needs(const ClusterImage& image, BrokerId node, const DecisionContext& context) {
@@ -99,21 +101,22 @@ std::optional<StopRefusal> quorum_needs(const ClusterImage& image, BrokerId node
                               " without " + name_of(node)};
 }
 
-std::optional<StopRefusal> refusal_of(const ControllerState& state, const MayStop& command,
-                                      const DecisionContext& context) {
+void note_refusals(MayStopReply& reply, const ControllerState& state, const MayStop& command,
+                   const DecisionContext& context) {
   const ClusterImage& image = state.image();
   const StopPermit* held = find_permit(image, command.node, context.now.wall_ms);
   if (held != nullptr && held->holder != command.holder) {
-    return StopRefusal{.rule = StopRule::other_permit,
-                       .partition = {},
-                       .since_ms = held->granted_ms,
-                       .words = held->holder + " holds the permit to stop " + name_of(command.node)};
+    note(reply, StopRefusal{.rule = StopRule::other_permit,
+                            .partition = {},
+                            .since_ms = held->granted_ms,
+                            .words = held->holder + " holds the permit to stop " + name_of(command.node)});
+    return;
   }
   // Who is down already takes nothing away, so what it left behind is no reason.
   const bool down = image.find_broker(command.node)->fenced;
-  if (held != nullptr && down) return std::nullopt;
-  if (auto refusal = quorum_needs(image, command.node, context)) return refusal;
-  return down ? std::nullopt : partitions_need(state, command, context);
+  if (held != nullptr && down) return;
+  note(reply, quorum_needs(image, command.node, context));
+  if (!down) note_partitions(reply, state, command, context);
 }
 
 }  // namespace
@@ -129,8 +132,9 @@ Decision<Result<MayStopReply>> decide(const ControllerState& state, const MaySto
     decision.reply = Error{Errc::invalid_argument, "a stop permit needs a holder and lasts up to an hour"};
     return decision;
   }
-  MayStopReply reply{.refusal = refusal_of(state, command, context), .expires_ms = kNoTimestamp};
-  if (!reply.refusal) {
+  MayStopReply reply;
+  note_refusals(reply, state, command, context);
+  if (reply.refusals.empty()) {
     const Timestamp now = context.now.wall_ms;
     const StopPermit* held = find_permit(state.image(), command.node, now);
     reply.expires_ms = now + command.ttl.count();

@@ -19,17 +19,17 @@ struct PermitsTest : testing::Test {
     ENSURE(reply.has_value());
     return *reply;
   }
-  bool granted(int node) { return !ask(node).refusal; }
+  bool granted(int node) { return !ask(node).refusal(); }
   std::string refusal(int node) {
     const MayStopReply reply = ask(node);
-    return reply.refusal ? reply.refusal->words : "granted";
+    return reply.refusal() ? reply.refusal()->words : "granted";
   }
 };
 
 TEST_F(PermitsTest, a_broker_may_stop_when_enough_others_are_in_sync_and_the_permit_is_kept) {
   cluster.place("t", {{0, 1, 2}});
   const MayStopReply reply = ask(0);
-  ASSERT_FALSE(reply.refusal) << reply.refusal->words;
+  ASSERT_FALSE(reply.refusal()) << reply.refusal()->words;
   EXPECT_EQ(reply.expires_ms, cluster.now.wall_ms + 60'000);
   EXPECT_EQ(cluster.image().permits.at(BrokerId{0}),
             (StopPermit{"operator", cluster.now.wall_ms, cluster.now.wall_ms + 60'000}));
@@ -42,7 +42,7 @@ TEST_F(PermitsTest, the_refusal_names_partition_rule_and_time) {
   ASSERT_TRUE(cluster.set_isr("b", {0, 1}, 1));
   const Timestamp since = cluster.now.wall_ms;
   cluster.pass(seconds{5});
-  const auto refusal = ask(1).refusal;
+  const auto refusal = ask(1).refusal();
   ASSERT_TRUE(refusal);
   EXPECT_EQ(refusal->rule, StopRule::min_insync);
   EXPECT_EQ(refusal->partition, (PartitionName{"b", PartitionIndex{1}}));
@@ -54,12 +54,24 @@ TEST_F(PermitsTest, the_refusal_names_partition_rule_and_time) {
   EXPECT_TRUE(granted(2)) << "it is not in sync there, so nothing is lost";
 }
 
+TEST_F(PermitsTest, everything_that_blocks_is_counted_and_the_first_of_it_named) {
+  cluster.place("t", std::vector<std::vector<int>>(kNamedPartitionsMax + 5, {0, 1}));
+  cluster.place("u", {{1, 2, 3}});
+  cluster.quorum = {{{BrokerId{0}, false}, {BrokerId{1}, true}, {BrokerId{2}, true}}};
+  const MayStopReply reply = ask(1);
+  EXPECT_EQ(reply.refusals_total, static_cast<int32_t>(kNamedPartitionsMax) + 6);
+  ASSERT_EQ(reply.refusals.size(), kNamedPartitionsMax);
+  EXPECT_EQ(reply.refusals[0].rule, StopRule::quorum_majority);
+  EXPECT_EQ(reply.refusals[1].partition, (PartitionName{"t", PartitionIndex{0}}));
+  EXPECT_EQ(reply.refusals[9].partition, (PartitionName{"t", PartitionIndex{8}}));
+}
+
 TEST_F(PermitsTest, another_permit_counts_as_a_broker_that_is_gone_until_it_ends) {
   cluster.place("t", {{0, 1, 2}});
   ASSERT_TRUE(granted(0));
   const Timestamp since = cluster.now.wall_ms;
   cluster.pass(seconds{1});
-  const auto refusal = ask(1).refusal;
+  const auto refusal = ask(1).refusal();
   ASSERT_TRUE(refusal);
   EXPECT_EQ(refusal->rule, StopRule::min_insync);
   EXPECT_EQ(refusal->since_ms, since) << "since the other permit was given";
@@ -86,19 +98,19 @@ TEST_F(PermitsTest, fenced_and_leaving_brokers_count_as_gone) {
 
 TEST_F(PermitsTest, the_only_replica_may_stop_only_when_that_is_accepted) {
   cluster.place("t", {{0}});
-  const auto refusal = ask(0).refusal;
+  const auto refusal = ask(0).refusal();
   ASSERT_TRUE(refusal);
   EXPECT_EQ(refusal->rule, StopRule::no_other_leader);
   EXPECT_EQ(refusal->words, "nobody else could lead partition t-0 without broker 0 (in sync: 0; of these remain: )");
-  EXPECT_FALSE(ask(0, "operator", true).refusal);
+  EXPECT_FALSE(ask(0, "operator", true).refusal());
   cluster.place("u", {{1, 2}});
   ASSERT_TRUE(cluster.set_isr("u", {1}));
-  EXPECT_TRUE(ask(1, "operator", true).refusal) << "this one has two";
+  EXPECT_TRUE(ask(1, "operator", true).refusal()) << "this one has two";
 }
 
 TEST_F(PermitsTest, a_permit_has_one_holder_who_may_renew_it) {
   ASSERT_TRUE(granted(0));
-  const auto other = ask(0, "preStop").refusal;
+  const auto other = ask(0, "preStop").refusal();
   ASSERT_TRUE(other);
   EXPECT_EQ(other->rule, StopRule::other_permit);
   EXPECT_EQ(other->words, "operator holds the permit to stop broker 0");
@@ -128,7 +140,7 @@ TEST_F(PermitsTest, the_quorum_keeps_a_majority) {
   ASSERT_TRUE(cluster(ReleasePermit{BrokerId{2}, "operator"}));
   cluster.quorum.voters[2].live = true;
   EXPECT_TRUE(granted(0));
-  EXPECT_EQ(ask(1).refusal->rule, StopRule::quorum_majority) << "0 may be gone";
+  EXPECT_EQ(ask(1).refusal()->rule, StopRule::quorum_majority) << "0 may be gone";
 }
 
 TEST_F(PermitsTest, an_impossible_question_is_an_error) {

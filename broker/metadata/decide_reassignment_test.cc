@@ -117,7 +117,9 @@ struct DecommissionTest : testing::Test {
   DecommissionTest() {
     for (int id = 0; id < 4; ++id) cluster.add_broker(id, id % 2 == 0 ? "a" : "b");
   }
-  DecommissionProgress progress(int id) { return decommission_progress(cluster.state, BrokerId{id}); }
+  DecommissionProgress progress(int id) {
+    return decommission_progress(cluster.state, BrokerId{id}, cluster.now.monotonic);
+  }
   // Every replica that is added catches up.
   void catch_up() {
     for (const Reassignment& each : list_reassignments(cluster.image(), {})) {

@@ -65,6 +65,7 @@ Decision<TickReply> decide(const ControllerState& state, const Tick&, const Deci
     after.ticked_at = now;
     if (tried) after.elections_tried = causes;
     if (balanced) after.balanced_at = now;
+    note_pace(after, now);
   };
   return decision;
 }

@@ -66,7 +66,11 @@ Decision<Status> decide(const ControllerState& state, const ReleasePermit& comma
 Decision<Status> decide(const ControllerState& state, const Decommission& command, const DecisionContext& context);
 Decision<Status> decide(const ControllerState& state, const CancelDecommission& command,
                         const DecisionContext& context);
-DecommissionProgress decommission_progress(const ControllerState& state, BrokerId node);
+DecommissionProgress decommission_progress(const ControllerState& state, BrokerId node, TimePoint now);
+Decision<Result<DrainLeadershipReply>> decide(const ControllerState& state, const DrainLeadership& command,
+                                              const DecisionContext& context);
+Decision<Result<MovePlan>> decide(const ControllerState& state, const Rebalance& command,
+                                  const DecisionContext& context);
 Decision<UpdateFeaturesReply> decide(const ClusterImage& image, const UpdateFeatures& command);
 Decision<Status> decide(const ClusterImage& image, const SetVoters& command);
 

@@ -69,6 +69,10 @@ bool elect(PartitionImage& state, const PartitionRules& rules, bool in_sync_is_l
     } else if (!holds(state.isr, state.leader)) {
       const BrokerId next = first_leader(state.replicas, state.isr, brokers);
       state.leader = next != kNoBroker ? next : state.isr.front();  // all of them shut down
+    } else if (options.leaves != kNoBroker && state.leader == options.leaves) {
+      const BrokerId next =
+          first_of(state.replicas, state.isr, [&](BrokerId id) { return id != options.leaves && brokers.remains(id); });
+      if (next != kNoBroker) state.leader = next;
     }
     return false;
   }

@@ -44,9 +44,10 @@ struct PartitionRules {
 };
 
 struct SettleOptions {
-  bool prefer_first = false;  // the preferred leader leads if it can
-  bool unclean = false;       // an unclean election was asked for, whatever the topic says
-  BrokerId lost = kNoBroker;  // restarted after a crash and may lack the end of its log: remove_lost() was called
+  bool prefer_first = false;    // the preferred leader leads if it can
+  bool unclean = false;         // an unclean election was asked for, whatever the topic says
+  BrokerId leaves = kNoBroker;  // gives leadership up, if another one that remains is in sync
+  BrokerId lost = kNoBroker;    // restarted after a crash and may lack the end of its log: remove_lost() was called
 };
 
 bool holds(const std::vector<BrokerId>& ids, BrokerId id);

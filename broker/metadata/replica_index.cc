@@ -43,11 +43,13 @@ const std::map<Uuid, int32_t>& ReplicaIndex::topics(BrokerId id) const {
 }
 
 void ReplicaIndex::add(const Uuid& topic, PartitionIndex index, const PartitionImage& state) {
+  ++partitions_;
   for (const BrokerId id : state.replicas) {
     OfBroker& broker = brokers_[id];
     ++broker.counts.replicas;
     ++broker.topics[topic];
   }
+  for (const BrokerId id : state.isr) ++brokers_[id].counts.in_sync;
   if (state.leader != kNoBroker) {
     ++brokers_[state.leader].counts.leaders;
   } else {
@@ -57,6 +59,8 @@ void ReplicaIndex::add(const Uuid& topic, PartitionIndex index, const PartitionI
 }
 
 void ReplicaIndex::remove(const Uuid& topic, PartitionIndex index, const PartitionImage& state) {
+  --partitions_;
+  for (const BrokerId id : state.isr) --brokers_[id].counts.in_sync;
   for (const BrokerId id : state.replicas) {
     OfBroker& broker = brokers_[id];
     --broker.counts.replicas;

@@ -21,6 +21,7 @@ class ReplicaIndex {
   struct Counts {
     int32_t replicas = 0;
     int32_t leaders = 0;
+    int32_t in_sync = 0;
   };
 
   ReplicaIndex() = default;
@@ -32,6 +33,7 @@ class ReplicaIndex {
   Counts counts(BrokerId id) const;
   const std::map<Uuid, int32_t>& topics(BrokerId id) const;  // and how many of its replicas each has
   const std::set<Partition>& leaderless() const { return leaderless_; }
+  int32_t partitions() const { return partitions_; }  // of all topics
   // Grows with everything after which a partition without leader might get one: brokers, configurations, partitions.
   uint64_t election_causes() const { return election_causes_; }
 
@@ -45,6 +47,7 @@ class ReplicaIndex {
 
   std::map<BrokerId, OfBroker> brokers_;
   std::set<Partition> leaderless_;
+  int32_t partitions_ = 0;
   uint64_t election_causes_ = 1;
 };
 
