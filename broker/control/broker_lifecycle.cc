@@ -99,6 +99,7 @@ void BrokerLifecycle::on_heartbeat(const Result<ControllerAnswer>& answer) {
   }
   if (!answer) {
     if (is_final(answer.error().code) || answer.error().code == Errc::broker_not_registered) {
+      if (state_ == State::shutting_down) return finish_shutdown(answer.error().to_string());
       state_ = State::stopped;
       events_.on_refused(answer.error());
       return;
@@ -131,6 +132,8 @@ void BrokerLifecycle::renew(TimePoint contact) {
     if (state_ == State::stopped) return;
     kLog.warn("no controller has answered for a session: others may lead by now what this broker led");
     update(is_fenced_, true);
+    // Whoever could take leadership away is gone, or has given it to others by itself.
+    if (state_ == State::shutting_down) finish_shutdown("no controller has answered for a session");
   });
 }
 

@@ -42,7 +42,8 @@ class BrokerLifecycle {
 
   void start();
   // Asks the controller to take leadership away, and calls `done` once that has happened (empty: nothing is left
-  // without a leader) or `timeout` has passed. The words name what goes down with this broker.
+  // without a leader), no controller has answered for a session, it refuses this broker, or `timeout` has passed. The
+  // words name what goes down with this broker.
   void shut_down(Duration timeout, std::function<void(std::string)> done);
   // Something changed that the controller waits for: the next heartbeat is sent now. Any thread.
   void hurry();

@@ -154,6 +154,25 @@ TEST_F(BrokerLifecycleTest, a_stop_waits_until_leadership_is_handed_over_and_nam
   EXPECT_TRUE(controller.calls.empty()) << "a broker that may stop says nothing more";
 }
 
+TEST_F(BrokerLifecycleTest, a_stop_does_not_wait_for_a_controller_that_is_gone_for_a_session) {
+  join();
+  std::optional<std::string> left;
+  lifecycle.shut_down(std::chrono::seconds(30), [&](std::string words) { left = std::move(words); });
+  leader = kNoBroker;
+  controller.on_call = [this] { controller.take().done(Error{Errc::overloaded, {}}); };
+  ASSERT_TRUE(scheduler.run_until([&] { return left.has_value(); }, std::chrono::seconds(3)));
+  EXPECT_EQ(*left, "no controller has answered for a session");
+}
+
+TEST_F(BrokerLifecycleTest, a_stop_ends_when_the_broker_was_unregistered_meanwhile) {
+  join();
+  std::optional<std::string> left;
+  lifecycle.shut_down(std::chrono::seconds(30), [&](std::string words) { left = std::move(words); });
+  controller.on_call = [this] { controller.take().done(Error{Errc::broker_not_registered, "broker 1"}); };
+  ASSERT_TRUE(scheduler.run_until([&] { return left.has_value(); }, std::chrono::seconds(3)));
+  EXPECT_NE(left->find("broker 1"), std::string::npos) << *left;
+}
+
 TEST_F(BrokerLifecycleTest, a_stop_does_not_wait_for_ever) {
   join();
   std::optional<std::string> left;

@@ -11,8 +11,10 @@ namespace {
 
 const Logger logger("replication");
 
-size_t in_sync_needed(const PartitionConfig& config) {
-  return static_cast<size_t>(std::max(config.min_insync_replicas, 1));
+// For acks=all. A default that is meant for topics of several replicas must not make one of a single replica read-only.
+size_t in_sync_needed(const PartitionConfig& config, const metadata::PartitionImage& state) {
+  const auto wanted = static_cast<size_t>(std::max(config.min_insync_replicas, 1));
+  return std::min(wanted, std::max<size_t>(state.replicas.size(), 1));
 }
 
 Error cut_off() {
@@ -55,7 +57,7 @@ Status Partition::check_appendable(Acks acks) const {
     ++refused_;
     return cut_off();
   }
-  if (acks == Acks::all && state_.isr.size() < in_sync_needed(config_)) {
+  if (acks == Acks::all && state_.isr.size() < in_sync_needed(config_, state_)) {
     return Error{Errc::not_enough_replicas,
                  "in sync: " + std::to_string(state_.isr.size()) +
                      ", min.insync.replicas: " + std::to_string(config_.min_insync_replicas)};
@@ -115,7 +117,7 @@ Result<bool> Partition::is_acknowledged(const Appended& appended) const {
   }
   if (appended.info.flush_before_ack && log_->flushed_offset() <= appended.info.last_offset) return false;
   if (appended.acks != Acks::all || high_watermark_ > appended.info.last_offset) return true;
-  if (state_.isr.size() >= in_sync_needed(config_)) return false;
+  if (state_.isr.size() >= in_sync_needed(config_, state_)) return false;
   return Error{Errc::not_enough_replicas_after_append, "in sync: " + std::to_string(state_.isr.size())};
 }
 
@@ -259,7 +261,7 @@ PartitionSummary Partition::summary() const {
   summary.leads = leads();
   if (!summary.leads) return summary;
   summary.is_under_replicated = state_.isr.size() < state_.replicas.size();
-  summary.is_under_min_isr = state_.isr.size() < in_sync_needed(config_);
+  summary.is_under_min_isr = state_.isr.size() < in_sync_needed(config_, state_);
   summary.uncommitted_bytes = marks_.pending_bytes();
   if (leader_ == nullptr) return summary;
   for (const LeaderState::Follower& follower : leader_->followers()) {

@@ -235,9 +235,19 @@ TEST_F(PartitionTest, acks_of_all_need_as_many_in_sync_replicas_as_configured) {
   PartitionConfig config;
   config.min_insync_replicas = 2;
   partition_->set_config(config);
+  metadata::PartitionImage state = led_by(kSelf, LeaderEpoch{1});
+  state.replicas = {kSelf, kOther};
+  partition_->set_state(state);
   EXPECT_EQ(code(append({"a"}, Acks::all)), Errc::not_enough_replicas);
   EXPECT_TRUE(append({"b"}, Acks::leader));
-  EXPECT_EQ(read(0), Values({"b"}));
+}
+
+TEST_F(PartitionTest, acks_of_all_never_need_more_replicas_than_there_are) {
+  PartitionConfig config;
+  config.min_insync_replicas = 2;
+  partition_->set_config(config);
+  EXPECT_TRUE(append({"a"}, Acks::all));
+  EXPECT_EQ(read(0), Values({"a"}));
 }
 
 TEST_F(PartitionTest, a_fetch_outside_the_log_is_out_of_range_and_at_its_end_empty) {

@@ -265,7 +265,12 @@ TEST_F(ProduceTest, log_append_time_is_set_and_answered) {
 }
 
 TEST_F(ProduceTest, too_few_in_sync_replicas_refuse_acks_all_only) {
-  create("t", 1, testing::kSelf, {{"min.insync.replicas", "2"}});
+  const Uuid id = create("t", 1, testing::kSelf, {{"min.insync.replicas", "2"}});
+  EXPECT_EQ(code(produce("t", make_batch({"a"}))), ErrorCode::none) << "there is no second replica to wait for";
+  metadata::PartitionImage state = replication::testing::led_by(testing::kSelf, LeaderEpoch{4});
+  state.replicas.push_back(testing::kOther);
+  record(metadata::PartitionRecord{.topic = id, .index = PartitionIndex{0}, .state = state});
+  publish();
   EXPECT_EQ(code(produce("t", make_batch({"a"}))), ErrorCode::not_enough_replicas);
   EXPECT_EQ(code(produce("t", make_batch({"a"}), {.acks = 1})), ErrorCode::none);
 }
