@@ -19,8 +19,9 @@ struct BrokerDescription {
   std::string host;
   uint16_t port = 0;
   std::string rack;
-  int32_t leaders = 0;     // partitions that it leads
-  int32_t partitions = 0;  // replicas that it has, also of internal topics
+  int32_t leaders = 0;      // partitions that it leads
+  int32_t partitions = 0;   // replicas that it has, also of internal topics
+  int32_t out_of_sync = 0;  // of these
 
   friend bool operator==(const BrokerDescription&, const BrokerDescription&) = default;
 };

@@ -79,10 +79,12 @@ Result<ClusterDescription> WireClient::describe_brokers(bool with_counts) {
   TRY_ASSIGN(const protocol::MetadataResponse response, read(request));
   std::map<int32_t, int32_t> leaders;
   std::map<int32_t, int32_t> partitions;
+  std::map<int32_t, int32_t> in_sync;
   for (const auto& topic : response.topics) {
     for (const auto& partition : topic.partitions) {
       ++leaders[partition.leader_id];
       for (const int32_t broker : partition.replica_nodes) ++partitions[broker];
+      for (const int32_t broker : partition.isr_nodes) ++in_sync[broker];
     }
   }
   ClusterDescription result{.cluster_id = response.cluster_id.value_or(""),
@@ -93,7 +95,8 @@ Result<ClusterDescription> WireClient::describe_brokers(bool with_counts) {
                               .port = static_cast<uint16_t>(broker.port),
                               .rack = broker.rack.value_or(""),
                               .leaders = leaders[broker.node_id],
-                              .partitions = partitions[broker.node_id]});
+                              .partitions = partitions[broker.node_id],
+                              .out_of_sync = partitions[broker.node_id] - in_sync[broker.node_id]});
   }
   return result;
 }

@@ -18,10 +18,10 @@ void print(World& world, const ClusterView& cluster) {
   world.out << "Cluster " << cluster.name << ": " << (cluster.is_ready ? "ready" : "not ready (" + cluster.reason + ")")
             << (cluster.bootstrap.empty() ? "" : ", bootstrap " + cluster.bootstrap) << "\n";
   if (!cluster.is_ready && !cluster.message.empty()) world.out << "  " << cluster.message << "\n";
-  Table brokers({"BROKER", "READY", "PID", "KAFKA", "HTTP", "RESTARTS"});
+  Table brokers({"BROKER", "READY", "PID", "KAFKA", "RPC", "HTTP", "RESTARTS"});
   for (const BrokerView& one : cluster.brokers) {
     brokers.add({std::to_string(one.id), yes_no(one.is_ready), one.pid == 0 ? "" : std::to_string(one.pid), one.kafka,
-                 one.http, std::to_string(one.restarts)});
+                 one.rpc, one.http, std::to_string(one.restarts)});
   }
   if (!brokers.empty()) brokers.print(world.out, "  ");
   Table topics({"TOPIC", "READY", "PARTITIONS", "REPLICAS", "REASON"});

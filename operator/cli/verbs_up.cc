@@ -25,6 +25,7 @@ namespace millrace::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kLookInterval{100};
+constexpr std::chrono::milliseconds kWatchInterval{250};  // once it runs
 constexpr int kLockTries = 5;
 constexpr int64_t kRestartsToSpeak = 2;
 constexpr int64_t kRestartsMax = 4;  // then --detach no longer waits
@@ -144,6 +145,15 @@ bool wait_until_ready(World& world, Signals& signals, kube::Client& kube, const 
   }
 }
 
+// Tells of every change in how far things are as specified, until a signal comes.
+void watch_over(World& world, Signals& signals, kube::Client& kube, const std::vector<api::Manifest>& manifests) {
+  Progress progress(world);
+  for (;;) {
+    if (const Result<Standing> standing = standing_of(kube, manifests)) progress.show(standing->now);
+    if (signals.wait(kWatchInterval)) return progress.finish();
+  }
+}
+
 int run_here(World& world, const CommandLine& line, Signals& signals, StateDir& dir,
              const std::vector<api::Manifest>& manifests) {
   const Result<std::string> directory = absolute(dir.path());
@@ -168,8 +178,10 @@ int run_here(World& world, const CommandLine& line, Signals& signals, StateDir& 
   if (!stopped_by && !line.is_background) {
     if (!ready) world.out << "Not all is ready; `millrace apply` takes changed manifests while this runs.\n";
     print_ready(world, **store, dir, false);
+    watch_over(world, signals, **store, manifests);
+  } else {
+    while (!stopped_by) stopped_by = signals.wait(std::chrono::hours(1));
   }
-  while (!stopped_by) stopped_by = signals.wait(std::chrono::hours(1));
   world.out << (world.is_terminal ? "\n" : "") << "Stopping…" << std::endl;
   cluster->reset();
   world.out << "Stopped." << std::endl;

@@ -44,7 +44,7 @@ Json footprint(const api::KafkaCluster& cluster) {
   const auto store =
       *local::Store::open({.directory = "/state", .fs = &fs, .clock = &clock, .random = &random, .admit = {}});
   Json result;
-  for (const kube::Object& object : desired::objects_of(cluster, {.is_local = true})) {
+  for (const kube::Object& object : desired::objects_of(cluster, {.is_local = true}, "id")) {
     // Its owner is not in this store.
     Json free = object.json();
     free["metadata"].erase("ownerReferences");
@@ -121,7 +121,7 @@ TEST(LocalEffect, every_field_of_the_schema_does_something_is_refused_or_is_name
     Json value;
     const char* fate;
   } cases[] = {
-      {"/replicas", 3, "refused effect"},
+      {"/replicas", 3, "effect"},
       {"/version", "9", "refused"},
       {"/image", "other:1", "named"},
       {"/storage/type", "persistent-claim", "effect"},
@@ -203,6 +203,8 @@ TEST(LocalEffect, the_parts_of_a_pod_template_do_something_or_are_named) {
       {in_container({{"livenessProbe", {{"periodSeconds", 1}}}}), "spec.containers[kafka].livenessProbe", "named"},
       {in_container({{"readinessProbe", {{"periodSeconds", 1}}}}),
        "spec.containers[kafka].readinessProbe.periodSeconds", "effect"},
+      {in_container({{"readinessProbe", {{"timeoutSeconds", 9}}}}),
+       "spec.containers[kafka].readinessProbe.timeoutSeconds", "named"},
       {in_container({{"readinessProbe", {{"initialDelaySeconds", 9}}}}),
        "spec.containers[kafka].readinessProbe.initialDelaySeconds", "named"},
       {in_container({{"readinessProbe", nullptr}}), "spec.containers[kafka].readinessProbe", "effect"},

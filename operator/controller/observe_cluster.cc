@@ -80,10 +80,30 @@ plan::KafkaFacts ask(KafkaClients& clients, const api::KafkaCluster& cluster, co
   if (!described) return {.error = described.error().to_string()};
   plan::KafkaFacts facts{.is_reachable = true, .cluster_id = described->cluster_id};
   for (const admin::BrokerDescription& broker : described->brokers) {
-    facts.brokers.push_back(
-        {.id = broker.id.value(), .rack = broker.rack, .leaders = broker.leaders, .partitions = broker.partitions});
+    facts.brokers.push_back({.id = broker.id.value(),
+                             .rack = broker.rack,
+                             .leaders = broker.leaders,
+                             .partitions = broker.partitions,
+                             .out_of_sync = broker.out_of_sync});
   }
   return facts;
+}
+
+// Claims outlive their cluster. They are asked only until a ConfigMap has the answer.
+Result<std::string> claimed_id(kube::Client& kube, const api::KafkaCluster& cluster,
+                               const std::vector<kube::Object>& owned) {
+  const std::string map = desired::config_map_name(cluster.name);
+  for (const kube::Object& one : owned) {
+    if (one.kind() == "ConfigMap" && one.name() == map && !one.annotation(desired::kClusterIdAnnotation).empty()) {
+      return std::string();
+    }
+  }
+  TRY_ASSIGN(const std::vector<kube::Object> claims,
+             kube.list("PersistentVolumeClaim", cluster.name_space, desired::selector(cluster.name)));
+  for (const kube::Object& claim : claims) {
+    if (std::string id = claim.annotation(desired::kClusterIdAnnotation); !id.empty()) return id;
+  }
+  return std::string();
 }
 
 }  // namespace
@@ -117,6 +137,7 @@ Result<plan::ClusterObserved> observe_cluster(kube::Client& kube, KafkaClients& 
     std::move(objects.begin(), objects.end(), std::back_inserter(result.owned));
   }
   TRY_ASSIGN(result.pods, observe_pods(kube, cluster.name_space, cluster.name));
+  TRY_ASSIGN(result.claimed_id, claimed_id(kube, cluster, result.owned));
   result.kafka = ask(clients, cluster, result.pods);
   return result;
 }

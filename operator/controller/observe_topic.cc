@@ -72,6 +72,8 @@ Result<plan::TopicObserved> observe_topic(kube::Client& kube, KafkaClients& clie
   if (!cluster) return unreachable(cluster.error());
   result.brokers = cluster->replicas;
   TRY_ASSIGN(const std::vector<plan::PodFacts> pods, observe_pods(kube, topic.name_space, topic.cluster));
+  result.ready_brokers = static_cast<int32_t>(std::count_if(
+      pods.begin(), pods.end(), [](const plan::PodFacts& pod) { return pod.is_ready && !pod.is_deleting; }));
   const Result<admin::Client*> client = client_of(clients, *cluster, pods);
   if (!client) return unreachable(client.error());
   const Result<std::optional<admin::TopicDescription>> described = (*client)->describe_topic(topic.topic);

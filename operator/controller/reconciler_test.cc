@@ -124,10 +124,27 @@ TEST_F(ReconcilerTest, a_changed_configuration_restarts_the_broker_once) {
   EXPECT_EQ(state("KafkaCluster", "orders"), "ready");
 }
 
-TEST_F(ReconcilerTest, three_brokers_are_refused_and_what_runs_goes_on) {
+class ReconcilerOfThree : public ReconcilerTest {
+ protected:
+  ReconcilerOfThree() : ReconcilerTest(3) {}
+};
+
+TEST_F(ReconcilerOfThree, one_broker_becomes_three_and_its_topics_stay_ready) {
   apply(cluster() + topic("a"));
   settle();
-  apply(cluster("{replicas: 3}"));
+  apply(cluster("{replicas: 3}") + topic("wide", "partitions: 2, replicas: 3"));
+  settle();
+  EXPECT_EQ(state("KafkaCluster", "orders"), "ready");
+  EXPECT_EQ(all("Pod").size(), 3u);
+  EXPECT_EQ(pods_made_, 4) << "the first one was restarted once, to learn whom to ask";
+  EXPECT_EQ(topic_state("a"), "ready");
+  EXPECT_EQ(topic_state("wide"), "ready");
+}
+
+TEST_F(ReconcilerTest, what_cannot_be_done_is_refused_and_what_runs_goes_on) {
+  apply(cluster() + topic("a"));
+  settle();
+  apply(cluster("{version: 9.9.9, replicas: 3}"));
   settle();
   EXPECT_EQ(state("KafkaCluster", "orders"), "NotSupported");
   EXPECT_EQ(store_->get({"StatefulSet", "default", "orders-kafka"})->number_at({"spec", "replicas"}), 1);

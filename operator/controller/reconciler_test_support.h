@@ -27,7 +27,7 @@ using kube::Json;
 // test's words: apply, settle, then what is ready and why not.
 class ReconcilerTest : public testing::Test {
  protected:
-  ReconcilerTest() { reopen(); }
+  explicit ReconcilerTest(int32_t kafka_brokers = 1) : kafka_(kafka_brokers) { reopen(); }
 
   void reopen(size_t watch_backlog_max = local::kWatchBacklogMax) {
     store_ = std::move(*local::Store::open(

@@ -16,6 +16,8 @@ inline constexpr std::string_view kBroker = "broker";
 inline constexpr std::string_view kPodIndexLabel = "apps.kubernetes.io/pod-index";
 // What a pod's template and configuration were when it was made: a pod whose hash differs from its set's is outdated.
 inline constexpr std::string_view kTemplateHash = "millrace.dev/template-hash";
+// Whose data it is: on the ConfigMap, and on claims, which may outlive the KafkaCluster.
+inline constexpr std::string_view kClusterIdAnnotation = "millrace.dev/cluster-id";
 inline constexpr std::string_view kContainer = "kafka";
 inline constexpr std::string_view kDataVolume = "data";
 inline constexpr std::string_view kConfigVolume = "config";
@@ -33,6 +35,12 @@ inline std::string headless_service_name(std::string_view cluster) { return std:
 inline std::string config_map_name(std::string_view cluster) { return std::string(cluster) + "-kafka-config"; }
 inline std::string pod_name(std::string_view cluster, int32_t ordinal) {
   return stateful_set_name(cluster) + "-" + std::to_string(ordinal);
+}
+
+// The name by which other pods reach a broker's pod.
+inline std::string pod_host(const api::KafkaCluster& cluster, int32_t ordinal) {
+  return pod_name(cluster.name, ordinal) + "." + headless_service_name(cluster.name) + "." + cluster.name_space +
+         ".svc";
 }
 
 // The labels that select the cluster's brokers.

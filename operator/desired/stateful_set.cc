@@ -105,7 +105,7 @@ std::string hash_of(std::string_view text) {
   return result;
 }
 
-Json pod_template(const api::KafkaCluster& cluster, const Defaults& defaults) {
+Json pod_template(const api::KafkaCluster& cluster, const Defaults& defaults, const std::string& cluster_id) {
   Json labels = broker_labels(cluster);
   if (cluster.metrics.strimzi_compatible) {  // dashboards made for Strimzi select by these
     labels["strimzi_io_cluster"] = cluster.name;
@@ -133,12 +133,15 @@ Json pod_template(const api::KafkaCluster& cluster, const Defaults& defaults) {
                 {"fsGroup", 10001},
                 {"seccompProfile", {{"type", "RuntimeDefault"}}}}}}}};
   if (cluster.merged_over.pod) made = merged(std::move(made), cluster.merged_over.pod->json());
-  made["metadata"]["annotations"][std::string(kTemplateHash)] = hash_of(made.dump() + broker_yaml(cluster));
+  made["metadata"]["annotations"][std::string(kTemplateHash)] = hash_of(made.dump() + broker_yaml(cluster, cluster_id));
   return made;
 }
 
-Json claim_template(const api::KafkaCluster& cluster) {
-  Json claim{{"metadata", {{"name", std::string(kDataVolume)}, {"labels", selector(cluster.name)}}},
+Json claim_template(const api::KafkaCluster& cluster, const std::string& cluster_id) {
+  Json claim{{"metadata",
+              {{"name", std::string(kDataVolume)},
+               {"labels", selector(cluster.name)},
+               {"annotations", {{std::string(kClusterIdAnnotation), cluster_id}}}}},
              {"spec",
               {{"accessModes", Json::array({"ReadWriteOnce"})},
                {"resources", {{"requests", {{"storage", cluster.storage.size}}}}}}}};
@@ -148,15 +151,15 @@ Json claim_template(const api::KafkaCluster& cluster) {
 
 }  // namespace
 
-kube::Object stateful_set(const api::KafkaCluster& cluster, const Defaults& defaults) {
+kube::Object stateful_set(const api::KafkaCluster& cluster, const Defaults& defaults, const std::string& cluster_id) {
   Json spec{{"replicas", cluster.replicas},
             {"serviceName", headless_service_name(cluster.name)},
             {"selector", {{"matchLabels", selector(cluster.name)}}},
             {"podManagementPolicy", "Parallel"},
             {"updateStrategy", {{"type", "OnDelete"}}},
-            {"template", pod_template(cluster, defaults)}};
+            {"template", pod_template(cluster, defaults, cluster_id)}};
   if (cluster.storage.type == api::StorageType::persistent_claim) {
-    spec["volumeClaimTemplates"] = Json::array({claim_template(cluster)});
+    spec["volumeClaimTemplates"] = Json::array({claim_template(cluster, cluster_id)});
     spec["persistentVolumeClaimRetentionPolicy"] = {{"whenDeleted", cluster.storage.delete_claim ? "Delete" : "Retain"},
                                                     {"whenScaled", "Retain"}};
   }
@@ -170,9 +173,10 @@ std::string template_hash_of(const kube::Object& stateful_set) {
   return stateful_set.text_at({"spec", "template", "metadata", "annotations", kTemplateHash});
 }
 
-std::vector<kube::Object> objects_of(const api::KafkaCluster& cluster, const Defaults& defaults) {
-  return {config_map(cluster), headless_service(cluster), bootstrap_service(cluster), pod_disruption_budget(cluster),
-          stateful_set(cluster, defaults)};
+std::vector<kube::Object> objects_of(const api::KafkaCluster& cluster, const Defaults& defaults,
+                                     const std::string& cluster_id) {
+  return {config_map(cluster, cluster_id), headless_service(cluster), bootstrap_service(cluster),
+          pod_disruption_budget(cluster), stateful_set(cluster, defaults, cluster_id)};
 }
 
 }  // namespace millrace::desired

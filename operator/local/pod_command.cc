@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 namespace millrace::local {
@@ -11,9 +12,10 @@ using kube::Object;
 
 namespace {
 
-constexpr std::string_view kLocalHost = "127.0.0.1";
 constexpr int64_t kGraceSecondsDefault = 30;
 constexpr int64_t kSecondsMax = 3600;
+// A process of this machine answers at once or hangs; one that hangs must not keep the others from being cared for.
+constexpr int64_t kProbeSecondsMax = 1;
 
 const Json& member(const Json& object, std::string_view name) {
   static const Json nothing;
@@ -123,6 +125,14 @@ Ports wanted_ports(const Object& pod) {
   return result;
 }
 
+uint16_t preferred_port(const Object& pod, uint16_t wanted) {
+  const std::string index = pod.label("apps.kubernetes.io/pod-index");
+  uint32_t ordinal = 0;
+  std::from_chars(index.data(), index.data() + index.size(), ordinal);
+  const uint64_t preferred = wanted + uint64_t{ordinal} * kPortStride;
+  return ordinal == 0 || preferred <= kPreferredPortMax ? static_cast<uint16_t>(preferred) : wanted;
+}
+
 Ports given_ports(const Object& pod) { return parse_ports(pod.annotation(kPortsAnnotation)); }
 
 std::string ports_text(const Ports& ports) {
@@ -204,7 +214,7 @@ Probe readiness_of(const Object& pod, const Ports& ports) {
   }
   result.path = text(get, "path");
   result.period = std::chrono::seconds(std::clamp<int64_t>(number(probe, "periodSeconds", 10), 1, kSecondsMax));
-  result.timeout = std::chrono::seconds(std::clamp<int64_t>(number(probe, "timeoutSeconds", 1), 1, kSecondsMax));
+  result.timeout = std::chrono::seconds(std::clamp<int64_t>(number(probe, "timeoutSeconds", 1), 1, kProbeSecondsMax));
   result.failures_max = std::max<int64_t>(number(probe, "failureThreshold", 3), 1);
   return result;
 }

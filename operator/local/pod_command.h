@@ -15,11 +15,18 @@ namespace millrace::local {
 
 using Ports = std::map<std::string, uint16_t>;  // by the name of the container port
 
+inline constexpr std::string_view kLocalHost = "127.0.0.1";
 inline constexpr std::string_view kPortsAnnotation = "millrace.dev/local-ports";
 inline constexpr std::string_view kPidAnnotation = "millrace.dev/local-pid";
 
 // Ports that the first container asks for.
 Ports wanted_ports(const kube::Object& pod);
+// The number to try first for a port that the container asks for: pods of one set are kPortStride apart, the first one
+// has what it asks for. Below those that a system gives to outgoing connections, which could take it while its pod is
+// down.
+inline constexpr uint16_t kPortStride = 100;
+inline constexpr uint16_t kPreferredPortMax = 32'000;
+uint16_t preferred_port(const kube::Object& pod, uint16_t wanted);
 // Ports that the pod was given; empty when none yet.
 Ports given_ports(const kube::Object& pod);
 std::string ports_text(const Ports& ports);

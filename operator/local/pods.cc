@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "operator/local/object_rules.h"
+#include "operator/local/pod_names.h"
 #include "operator/local/stateful_sets.h"
 
 namespace millrace::local {
@@ -22,7 +23,7 @@ Status unless_raced(const Result<Object>& result) {
 }  // namespace
 
 Status Pods::step() {
-  TRY_ASSIGN(const std::vector<Object> pods, options_.client->list("Pod", "", {}));
+  TRY_ASSIGN(std::vector<Object> pods, options_.client->list("Pod", "", {}));
   std::set<std::string> uids;
   for (const Object& pod : pods) uids.insert(pod.uid());
   for (auto it = lives_.begin(); it != lives_.end();) {
@@ -31,7 +32,11 @@ Status Pods::step() {
     it = is_known ? std::next(it) : lives_.erase(it);
   }
   std::erase_if(orphans_, [this](Life& life) { return has_ended(life); });
-  Status first = ok();
+  const Result<bool> given = give_ports(pods);
+  Status first = given ? ok() : Status(given.error());
+  if (given && *given) {
+    TRY_ASSIGN(pods, options_.client->list("Pod", "", {}));
+  }
   for (const Object& pod : pods) {
     Status done = care_for(pod);
     if (!done && first) first = std::move(done);
@@ -40,17 +45,22 @@ Status Pods::step() {
   return first ? claims : first;
 }
 
-Status Pods::care_for(const Object& pod) {
+Pods::Life& Pods::life_of(const Object& pod) {
   Life& life = lives_[pod.key()];
   if (life.uid.empty()) {
     life.uid = pod.uid();
     life.grace = grace_of(pod);
   }
+  return life;
+}
+
+Status Pods::care_for(const Object& pod) {
+  Life& life = life_of(pod);
   if (pod.is_deleting()) return has_ended(life) ? let_go(pod) : ok();
   if (!pod.has_finalizer(kProcessFinalizer))
     return unless_raced(options_.client->update(pod.with_finalizer(kProcessFinalizer)));
   look_for_end(pod, life);
-  if (!life.process && options_.clock->now() >= life.start_after) {
+  if (!life.process && life.has_ports && options_.clock->now() >= life.start_after) {
     Status started = start(pod, life);
     if (!started) {
       if (life.waiting_for != started.error().to_string()) {
@@ -72,6 +82,7 @@ void Pods::look_for_end(const Object& pod, Life& life) {
   const TimePoint now = options_.clock->now();
   const bool was_steady = now - life.started_at >= kSteadyAfter;
   life.process.reset();
+  life.has_ports = false;
   life.is_ready = false;
   life.failures = 0;
   life.pause = was_steady ? std::chrono::milliseconds(0)
@@ -88,10 +99,12 @@ void Pods::look_for_end(const Object& pod, Life& life) {
 // Order: ports and volumes are on disk before the object tells of them, and the object tells of the process only after
 // it exists.
 Status Pods::start(const Object& pod, Life& life) {
-  TRY_ASSIGN(const Ports ports, ports_for(pod));
   TRY_ASSIGN(const std::vector<Mount> mounts, make_volumes(pod));
-  const auto variables = environment_of(pod, ports);
+  const auto variables = environment_of(pod, given_ports(pod));
   TRY_ASSIGN(std::vector<std::string> argv, arguments_of(pod, variables, mounts));
+  for (std::string& word : argv) {
+    TRY_ASSIGN(word, localized(word, pod));
+  }
   if (argv[0].find('/') == std::string::npos && !options_.program_directory.empty()) {
     const std::string beside = io::join_path(options_.program_directory, argv[0]);
     TRY_ASSIGN(const bool is_beside, options_.fs->exists(beside));
@@ -111,36 +124,8 @@ Status Pods::start(const Object& pod, Life& life) {
   return ok();
 }
 
-Result<Ports> Pods::ports_for(const Object& pod) {
-  const Ports wanted = wanted_ports(pod);
-  Ports result = given_ports(pod);
-  const auto names = [](const Ports& ports) {
-    std::set<std::string> all;
-    for (const auto& [name, port] : ports) all.insert(name);
-    return all;
-  };
-  if (names(result) == names(wanted)) return result;
-  result.clear();
-  const std::string path = io::join_path(pod_directory(pod.key()), "ports.json");
-  Ports remembered;
-  if (const Result<std::string> text = io::read_small_file(*options_.fs, path)) remembered = parse_ports(*text);
-  std::set<uint16_t> taken;
-  TRY_ASSIGN(const std::vector<Object> pods, options_.client->list("Pod", "", {}));
-  for (const Object& other : pods) {
-    for (const auto& [name, port] : given_ports(other)) taken.insert(port);
-  }
-  for (const auto& [name, port] : wanted) {
-    const auto before = remembered.find(name);
-    TRY_ASSIGN(result[name], options_.ports->choose(before == remembered.end() ? port : before->second, taken));
-    taken.insert(result[name]);
-  }
-  TRY(options_.fs->create_directories(pod_directory(pod.key())));
-  TRY(io::write_file_atomically(*options_.fs, path, ports_text(result)));
-  // Before the process: other pods that start in the same step must see the ports as taken.
-  Json value = pod.json();
-  value["metadata"]["annotations"][std::string(kPortsAnnotation)] = ports_text(result);
-  TRY(options_.client->update(Object(std::move(value))));
-  return result;
+Result<std::string> Pods::localized(std::string_view text, const Object& pod) const {
+  return with_local_addresses(text, pod, [this](const kube::ObjectKey& sibling) { return ports_of(sibling); });
 }
 
 Result<std::vector<Mount>> Pods::make_volumes(const Object& pod) {
@@ -155,7 +140,8 @@ Result<std::vector<Mount>> Pods::make_volumes(const Object& pod) {
       if (map.has({"data"})) {
         for (const auto& [name, text] : map.json()["data"].items()) {
           if (!text.is_string() || name.find('/') != std::string::npos) continue;
-          TRY(io::write_file_atomically(*options_.fs, io::join_path(directory, name), text.get<std::string>()));
+          TRY_ASSIGN(const std::string local, localized(text.get<std::string>(), pod));
+          TRY(io::write_file_atomically(*options_.fs, io::join_path(directory, name), local));
         }
       }
     }

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -64,6 +65,7 @@ class Pods {
     TimePoint start_after{};
     TimePoint probe_after{};
     TimePoint kill_after{};
+    bool has_ports = false;  // looked at for the next start
     bool was_asked_to_end = false;
     bool was_killed = false;
     bool is_ready = false;
@@ -77,10 +79,17 @@ class Pods {
     io::ExitStatus last_exit;
   };
 
+  Life& life_of(const kube::Object& pod);
   Status care_for(const kube::Object& pod);
   Status start(const kube::Object& pod, Life& life);
   Result<std::vector<Mount>> make_volumes(const kube::Object& pod);
-  Result<Ports> ports_for(const kube::Object& pod);
+  // Chooses the ports of all pods that are about to start; true when an object changed by that.
+  Result<bool> give_ports(const std::vector<kube::Object>& pods);
+  Result<bool> give_ports(const kube::Object& pod, const std::vector<kube::Object>& pods);
+  std::optional<Ports> ports_of(const kube::ObjectKey& pod) const;
+  Ports remembered_ports(const kube::ObjectKey& pod) const;
+  std::string ports_path(const kube::ObjectKey& pod) const;
+  Result<std::string> localized(std::string_view text, const kube::Object& pod) const;
   void look_for_end(const kube::Object& pod, Life& life);
   void probe(const kube::Object& pod, Life& life);
   bool has_ended(Life& life);  // presses on: SIGTERM, later SIGKILL

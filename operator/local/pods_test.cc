@@ -90,7 +90,7 @@ TEST_F(PodsTest, a_set_becomes_processes_with_their_own_ports_and_directories) {
   EXPECT_EQ(process(0).argv,
             std::vector<std::string>({"broker", "--config", "/state/pods/default/s-0/volumes/config/broker.yaml",
                                       "--data-dir", "/state/volumes/default/data-s-0", "--port", "9092"}));
-  EXPECT_EQ(process(1).argv.back(), "40000");
+  EXPECT_EQ(process(1).argv.back(), "9192");
   EXPECT_EQ(pod(0).annotation(kPortsAnnotation), R"({"plain":9092})");
   EXPECT_EQ(*io::read_small_file(fs_, process(0).argv[2]), "a: 1");
   EXPECT_EQ(ready(pod(0)), "True");
@@ -121,6 +121,35 @@ TEST_F(PodsTest, a_dead_process_comes_back_with_its_ports_after_growing_pauses) 
   runner_.end(pid(0), {.code = 0, .signal = 9});
   run();
   EXPECT_EQ(runner_.running().size(), 1u);
+}
+
+TEST_F(PodsTest, a_port_that_somebody_took_meanwhile_is_given_up_for_another) {
+  make_set(1);
+  EXPECT_TRUE(pods_->stop());
+  ports_.occupied.insert(9092);
+  restart_node();
+  run();
+  EXPECT_EQ(process(0).argv.back(), "40000");
+  EXPECT_EQ(pod(0).annotation(kPortsAnnotation), R"({"plain":40000})");
+}
+
+TEST_F(PodsTest, pods_are_told_where_their_siblings_are_before_any_of_them_starts) {
+  ASSERT_TRUE(
+      store_->create(config_map("settings", R"({"broker.yaml":"s-0.s.default.svc:9092 s-1.s.default.svc:9092"})"))
+          .has_value());
+  ASSERT_TRUE(store_->create(set(2)).has_value());
+  run();
+  ASSERT_EQ(runner_.running().size(), 2u);
+  EXPECT_EQ(runner_.starts(), 2u);
+  for (const int ordinal : {0, 1}) {
+    EXPECT_EQ(*io::read_small_file(fs_, process(ordinal).argv[2]), "127.0.0.1:9092 127.0.0.1:9192");
+  }
+  // A sibling between two lives keeps its address.
+  ASSERT_TRUE(store_->remove(pod(1).key(), "").has_value());
+  runner_.end(pid(0), {.code = 1, .signal = 0});
+  run();
+  pass(Pods::kRestartPauseMin);
+  EXPECT_EQ(*io::read_small_file(fs_, process(0).argv[2]), "127.0.0.1:9092 127.0.0.1:9192");
 }
 
 TEST_F(PodsTest, readiness_follows_the_probe) {

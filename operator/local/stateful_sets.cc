@@ -147,6 +147,7 @@ Status StatefulSets::make_claims(const Object& set, int64_t ordinal) {
     if (present.error().code != Errc::not_found) return present.error();
     Json metadata{{"name", name}, {"namespace", set.name_space()}};
     metadata["labels"] = member(member(pattern, "metadata"), "labels");
+    metadata["annotations"] = member(member(pattern, "metadata"), "annotations");
     metadata["finalizers"] = Json::array({std::string(kVolumeFinalizer)});
     if (member(spec, "persistentVolumeClaimRetentionPolicy").value("whenDeleted", "Retain") == "Delete") {
       metadata["ownerReferences"] = Json::array({owner_reference(set)});

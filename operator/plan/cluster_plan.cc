@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "operator/desired/names.h"
+#include "operator/desired/quorum.h"
 
 namespace millrace::plan {
 
@@ -44,22 +45,10 @@ int32_t ready_count(const std::vector<PodFacts>& pods) {
       std::count_if(pods.begin(), pods.end(), [](const PodFacts& pod) { return pod.is_ready && !pod.is_deleting; }));
 }
 
-// Which outdated pod to restart now, if any, and what keeps the others waiting.
-void plan_restart(const std::string& wanted_hash, const std::vector<PodFacts>& pods, Plan& plan) {
-  const PodFacts* chosen = nullptr;
-  for (const PodFacts& pod : pods) {
-    if (pod.template_hash == wanted_hash || pod.is_deleting) continue;
-    if (chosen == nullptr || (chosen->is_ready && !pod.is_ready)) chosen = &pod;
-  }
-  if (chosen == nullptr) return;
-  for (const PodFacts& pod : pods) {
-    if (&pod == chosen || (pod.is_ready && !pod.is_deleting)) continue;
-    plan.blocked_by.push_back({"OneAtATime", "pod " + pod.name,
-                               "pod " + chosen->name + " waits for its restart until pod " + pod.name + " is ready"});
-  }
-  if (!plan.blocked_by.empty()) return;
-  plan.steps.push_back(RestartPod{chosen->name, chosen->uid});
-  plan.notes.push_back({false, "RestartingPod", "pod " + chosen->name + ": its template or configuration has changed"});
+const kube::Object* owned(const ClusterObserved& observed, std::string_view kind, const std::string& name) {
+  const auto found = std::find_if(observed.owned.begin(), observed.owned.end(),
+                                  [&](const kube::Object& one) { return one.kind() == kind && one.name() == name; });
+  return found == observed.owned.end() ? nullptr : &*found;
 }
 
 std::string pods_in_trouble(const std::vector<PodFacts>& pods) {
@@ -78,6 +67,17 @@ void warn_of_ignored(const api::KafkaCluster& cluster, const desired::Defaults& 
   if (fields.empty()) return;
   plan.conditions.push_back({std::string(kWarning), ConditionStatus::yes, "IgnoredLocally",
                              "without effect on the local backend: " + fields});
+}
+
+void block_scale_down(const api::KafkaCluster& cluster, const api::KafkaCluster& now, Plan& plan) {
+  if (now.replicas == cluster.replicas) return;
+  const std::string there = std::to_string(now.replicas);
+  const std::string message = "spec.replicas is " + std::to_string(cluster.replicas) + " and there are " + there +
+                              " brokers: this version cannot move what is on a broker to others, so none is taken "
+                              "away; set it to " +
+                              there;
+  plan.blocked_by.push_back({"ScaleDown", "KafkaCluster " + cluster.name, message});
+  plan.conditions.push_back({std::string(kReady), ConditionStatus::no, "CannotScaleDown", message});
 }
 
 Condition ready_condition(const api::KafkaCluster& cluster, const ClusterObserved& observed) {
@@ -99,6 +99,25 @@ Condition ready_condition(const api::KafkaCluster& cluster, const ClusterObserve
 
 }  // namespace
 
+std::string cluster_id_of(const api::KafkaCluster& cluster, const ClusterObserved& observed) {
+  const kube::Object* const map = owned(observed, "ConfigMap", desired::config_map_name(cluster.name));
+  if (map != nullptr) {
+    if (std::string id = map->annotation(desired::kClusterIdAnnotation); !id.empty()) return id;
+  }
+  if (std::string id = cluster.object.text_at({"status", "clusterId"}); !id.empty()) return id;
+  return observed.claimed_id.empty() ? desired::cluster_id_from(cluster.uid) : observed.claimed_id;
+}
+
+api::KafkaCluster followed(const api::KafkaCluster& cluster, const ClusterObserved& observed) {
+  api::KafkaCluster result = cluster;
+  const kube::Object* const set = owned(observed, "StatefulSet", desired::stateful_set_name(cluster.name));
+  if (set != nullptr) {
+    result.replicas =
+        std::max(result.replicas, static_cast<int32_t>(set->number_at({"spec", "replicas"}, result.replicas)));
+  }
+  return result;
+}
+
 bool is_as_wanted(const kube::Object& wanted, const kube::Object& present) {
   return contains(present.json(), wanted.json());
 }
@@ -115,11 +134,13 @@ Plan plan_cluster(const api::KafkaCluster& cluster, const ClusterObserved& obser
     warn_of_ignored(cluster, defaults, plan);
     return plan;
   }
-  const std::vector<kube::Object> wanted = desired::objects_of(cluster, defaults);
+  const api::KafkaCluster now = followed(cluster, observed);
+  const std::vector<kube::Object> wanted = desired::objects_of(now, defaults, cluster_id_of(cluster, observed));
   for (kube::Object& object : objects_to_apply(wanted, observed)) plan.steps.push_back(ApplyObject{std::move(object)});
-  plan_restart(desired::template_hash_of(wanted.back()), observed.pods, plan);
+  plan_restart(now, desired::template_hash_of(wanted.back()), observed, plan);
 
-  plan.conditions.push_back(ready_condition(cluster, observed));
+  block_scale_down(cluster, now, plan);
+  if (plan.conditions.empty()) plan.conditions.push_back(ready_condition(now, observed));
   const bool is_ready = plan.conditions.back().status == ConditionStatus::yes;
   if (!is_ready && plan.blocked_by.empty()) {
     for (const PodFacts& pod : observed.pods) {

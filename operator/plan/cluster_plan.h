@@ -20,7 +20,8 @@ inline constexpr std::string_view kWarning = "Warning";
 //
 // A specification that asks for what this version cannot do is refused whole: no step is taken, what runs keeps running
 // as it was, and Ready is false with what to change. Otherwise objects that differ are applied; then pods of an older
-// template are restarted, those that are not ready first, one at a time, and never while another broker is not ready.
+// template are restarted, one at a time: those that are not ready first; one that is ready only while all others are
+// ready, part of the cluster and in sync.
 Plan plan_cluster(const api::KafkaCluster& cluster, const ClusterObserved& observed, const desired::Defaults& defaults);
 
 // What of the specification this version cannot do, in words for its author; empty when all can be done.
@@ -29,6 +30,17 @@ std::vector<std::string> refusals(const api::KafkaCluster& cluster, const desire
 // The fields that are set and have no effect where pods are processes of this machine, as "spec.image". Together with
 // refusals() this leaves no field that is ignored in silence.
 std::vector<std::string> ignored_locally(const api::KafkaCluster& cluster);
+
+// The Kafka cluster's id, for its life: what the ConfigMap says; else what the brokers said; else what is on the claims
+// that an earlier KafkaCluster of this name has left; else a new one.
+std::string cluster_id_of(const api::KafkaCluster& cluster, const ClusterObserved& observed);
+
+// `cluster` as far as its specification is followed now: with as many brokers as there are, when it asks for fewer.
+api::KafkaCluster followed(const api::KafkaCluster& cluster, const ClusterObserved& observed);
+
+// Adds the restart of the outdated pod whose turn it is, if any, or what it waits for.
+void plan_restart(const api::KafkaCluster& cluster, const std::string& wanted_hash, const ClusterObserved& observed,
+                  Plan& plan);
 
 // Whether `present` already is as `wanted` says; members that `wanted` does not name may be anything.
 bool is_as_wanted(const kube::Object& wanted, const kube::Object& present);

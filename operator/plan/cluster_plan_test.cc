@@ -18,19 +18,30 @@ class ClusterPlan : public testing::Test {
   ClusterPlan() {
     object_ = Json::parse(R"({"apiVersion":"millrace.dev/v1alpha1","kind":"KafkaCluster",
       "metadata":{"name":"orders","namespace":"shop","uid":"u1"},"spec":{}})");
-    seen_.owned = desired::objects_of(cluster(), defaults_);
+    seen_.owned = desired::objects_of(cluster(), defaults_, "c1");
     seen_.pods = {pod(0)};
     seen_.kafka = {.is_reachable = true, .cluster_id = "c1", .brokers = {{.id = 0}}};
   }
   Json& spec() { return object_["spec"]; }
   api::KafkaCluster cluster() { return *api::KafkaCluster::from(kube::Object(object_)); }
-  std::string hash() { return desired::template_hash_of(desired::stateful_set(cluster(), defaults_)); }
+  std::string hash() { return desired::template_hash_of(desired::stateful_set(cluster(), defaults_, "c1")); }
   PodFacts pod(int32_t ordinal) {
     return {.name = desired::pod_name("orders", ordinal),
             .uid = "p" + std::to_string(ordinal),
             .ordinal = ordinal,
             .template_hash = hash(),
             .is_ready = true};
+  }
+  // As many as the specification will ask for; all ready, up to date and in sync.
+  void have_brokers(int32_t count) {
+    spec()["replicas"] = count;
+    seen_.owned = desired::objects_of(cluster(), defaults_, "c1");
+    seen_.pods.clear();
+    seen_.kafka.brokers.clear();
+    for (int32_t i = 0; i < count; ++i) {
+      seen_.pods.push_back(pod(i));
+      seen_.kafka.brokers.push_back({.id = i});
+    }
   }
   Plan plan() { return plan_cluster(cluster(), seen_, defaults_); }
   std::vector<std::string> steps() {
@@ -78,7 +89,7 @@ TEST_F(ClusterPlan, a_changed_configuration_is_applied_then_the_broker_restarted
 }
 
 TEST_F(ClusterPlan, at_most_one_pod_restarts_and_the_plan_says_what_the_next_waits_for) {
-  seen_.pods = {pod(0), pod(1), pod(2)};
+  have_brokers(3);
   for (PodFacts& one : seen_.pods) one.template_hash = "old";
   EXPECT_EQ(steps(), Words{"restart pod orders-kafka-0"});
   seen_.pods[0] = pod(0);
@@ -92,37 +103,132 @@ TEST_F(ClusterPlan, at_most_one_pod_restarts_and_the_plan_says_what_the_next_wai
 }
 
 TEST_F(ClusterPlan, an_outdated_pod_that_is_not_ready_goes_first) {
-  seen_.pods = {pod(0), pod(1)};
+  have_brokers(2);
   for (PodFacts& one : seen_.pods) one.template_hash = "old";
   seen_.pods[1].is_ready = false;
   EXPECT_EQ(steps(), Words{"restart pod orders-kafka-1"});
 }
 
-TEST_F(ClusterPlan, no_plan_holds_two_disruptive_steps) {
-  for (int mask = 0; mask < 512; ++mask) {  // every combination of outdated, ready, deleting for three pods
-    seen_.pods = {pod(0), pod(1), pod(2)};
-    int unready_others = 0;
-    for (int i = 0; i < 3; ++i) {
-      PodFacts& one = seen_.pods[static_cast<size_t>(i)];
-      if (mask >> (3 * i) & 1) one.template_hash = "old";
-      one.is_ready = !(mask >> (3 * i + 1) & 1);
-      one.is_deleting = mask >> (3 * i + 2) & 1;
-      if (!one.is_ready || one.is_deleting) ++unready_others;
-    }
+TEST_F(ClusterPlan, brokers_that_never_came_up_take_a_corrected_configuration_without_waiting_for_each_other) {
+  have_brokers(3);
+  for (PodFacts& one : seen_.pods) {
+    one.template_hash = "old";
+    one.is_ready = false;
+  }
+  EXPECT_EQ(steps(), Words{"restart pod orders-kafka-0"});
+  seen_.pods[0].is_deleting = true;
+  EXPECT_EQ(steps(), Words{});
+  seen_.pods[0] = pod(0);
+  seen_.pods[0].is_ready = false;
+  EXPECT_EQ(steps(), Words{"restart pod orders-kafka-1"});
+}
+
+TEST_F(ClusterPlan, a_ready_broker_restarts_only_while_all_are_part_of_the_cluster_and_in_sync) {
+  have_brokers(3);
+  seen_.pods[2].template_hash = "old";
+  EXPECT_EQ(steps(), Words{"restart pod orders-kafka-2"});
+  const auto expect_block = [&](const std::string& object, const std::string& words) {
+    EXPECT_EQ(steps(), Words{}) << words;
     const Plan made = plan();
-    const auto disruptive = std::count_if(made.steps.begin(), made.steps.end(), is_disruptive);
-    EXPECT_LE(disruptive, 1) << mask;
-    if (unready_others > 1) {
-      EXPECT_EQ(disruptive, 0) << mask;
+    ASSERT_EQ(made.blocked_by.size(), 1u) << words;
+    EXPECT_EQ(made.blocked_by[0].rule, "InSync");
+    EXPECT_EQ(made.blocked_by[0].object, object);
+    EXPECT_NE(made.blocked_by[0].message.find(words), std::string::npos) << made.blocked_by[0].message;
+    EXPECT_EQ(made.check_again, kCheckSoon);
+  };
+  seen_.kafka.brokers[1] = {.id = 1, .partitions = 10, .out_of_sync = 3};
+  expect_block("broker 1", "3 of the 10 replicas on broker 1 are not in sync");
+  seen_.kafka.brokers.erase(seen_.kafka.brokers.begin() + 1);
+  expect_block("broker 1", "is not part of the cluster now");
+  seen_.kafka = {.is_reachable = false, .error = "timed out"};
+  expect_block("pod orders-kafka-2", "timed out");
+}
+
+TEST_F(ClusterPlan, never_are_two_brokers_down_by_our_hand) {
+  have_brokers(3);
+  const api::KafkaCluster wanted = cluster();
+  const std::string hash = this->hash();
+  const ClusterObserved whole = seen_;
+  // Every combination of outdated, not ready, being deleted, out of sync and gone for three pods.
+  for (int mask = 0; mask < 1 << 15; ++mask) {
+    ClusterObserved seen{.kafka = whole.kafka};
+    int going = 0;  // or gone, and not there again
+    int in_sync = 0;
+    bool is_outdated = false;
+    for (int i = 0; i < 3; ++i) {
+      const int bits = mask >> (5 * i);
+      PodFacts one = whole.pods[static_cast<size_t>(i)];
+      if (bits & 1) one.template_hash = "old";
+      one.is_ready = (bits & 2) == 0;
+      one.is_deleting = (bits & 4) != 0;
+      if (bits & 8) seen.kafka.brokers[static_cast<size_t>(i)].out_of_sync = 1;
+      const bool is_gone = (bits & 16) != 0;
+      if (!is_gone) seen.pods.push_back(one);
+      going += is_gone || one.is_deleting ? 1 : 0;
+      in_sync += !is_gone && one.is_ready && !one.is_deleting && (bits & 8) == 0 ? 1 : 0;
+      is_outdated = is_outdated || (!is_gone && !one.is_deleting && (bits & 1) != 0);
+    }
+    Plan made;
+    plan_restart(wanted, hash, seen, made);
+    ASSERT_LE(made.steps.size(), 1u) << mask;
+    ASSERT_EQ(is_outdated, !made.steps.empty() || !made.blocked_by.empty()) << mask << ": it goes on or says why not";
+    if (made.steps.empty()) continue;
+    ASSERT_EQ(going, 0) << mask;
+    const auto& restart = std::get<RestartPod>(made.steps[0]);
+    const auto pod =
+        std::find_if(seen.pods.begin(), seen.pods.end(), [&](const PodFacts& one) { return one.name == restart.name; });
+    ASSERT_NE(pod, seen.pods.end()) << mask;
+    ASSERT_EQ(pod->template_hash, "old") << mask;
+    if (pod->is_ready) {
+      ASSERT_EQ(in_sync, 3) << mask;
     }
   }
+}
+
+TEST_F(ClusterPlan, fewer_brokers_than_there_are_is_refused_and_the_rest_is_followed) {
+  have_brokers(5);
+  spec()["replicas"] = 3;
+  EXPECT_EQ(steps(), Words{});
+  EXPECT_EQ(ready().status, ConditionStatus::no);
+  EXPECT_EQ(ready().reason, "CannotScaleDown");
+  EXPECT_NE(ready().message.find("set it to 5"), std::string::npos) << ready().message;
+  EXPECT_EQ(plan().blocked_by.at(0).rule, "ScaleDown");
+  spec()["config"] = {{"log.retention.hours", 1}};
+  EXPECT_EQ(steps(), (Words{"apply ConfigMap shop/orders-kafka-config", "apply StatefulSet shop/orders-kafka",
+                            "restart pod orders-kafka-0"}));
+  for (const Step& step : plan().steps) {
+    const auto* apply = std::get_if<ApplyObject>(&step);
+    if (apply != nullptr && apply->object.kind() == "StatefulSet") {
+      EXPECT_EQ(apply->object.number_at({"spec", "replicas"}), 5);
+    }
+  }
+}
+
+TEST_F(ClusterPlan, more_brokers_than_there_are_are_started) {
+  have_brokers(3);
+  spec()["replicas"] = 5;
+  EXPECT_EQ(steps(), Words{"apply StatefulSet shop/orders-kafka"}) << "nothing of those that run changes";
+  EXPECT_EQ(ready().message, "3 of 5 brokers are ready");
+}
+
+TEST_F(ClusterPlan, the_cluster_keeps_its_id_for_its_life) {
+  EXPECT_EQ(cluster_id_of(cluster(), seen_), "c1") << "the ConfigMap has it";
+  seen_.claimed_id = "c2";
+  object_["status"] = {{"clusterId", "c3"}};
+  EXPECT_EQ(cluster_id_of(cluster(), seen_), "c1");
+  seen_.owned.clear();
+  EXPECT_EQ(cluster_id_of(cluster(), seen_), "c3") << "what its brokers said";
+  object_.erase("status");
+  EXPECT_EQ(cluster_id_of(cluster(), seen_), "c2") << "data that is there belongs to it";
+  seen_.claimed_id.clear();
+  EXPECT_EQ(cluster_id_of(cluster(), seen_).size(), 22u);
 }
 
 TEST_F(ClusterPlan, what_cannot_be_done_is_refused_whole_and_says_what_to_change) {
   const struct {
     const char* spec;
     const char* word;
-  } cases[] = {{R"({"replicas":3})", "set it to 1"},
+  } cases[] = {{R"({"replicas":101})", "at most 100"},
                {R"({"version":"9"})", "spec.version"},
                {R"({"listeners":[{"name":"a","port":9092,"type":"internal","tls":true}]})", "TLS"},
                {R"({"listeners":[{"name":"a","port":9092,"type":"nodeport"}]})", "nodeport"},
@@ -142,7 +248,7 @@ TEST_F(ClusterPlan, what_cannot_be_done_is_refused_whole_and_says_what_to_change
 TEST_F(ClusterPlan, what_has_no_effect_locally_is_named_and_blocks_nothing) {
   defaults_.is_local = true;
   spec() = Json::parse(R"({"image":"other:1","rack":{"topologyKey":"zone"}})");
-  seen_.owned = desired::objects_of(cluster(), defaults_);
+  seen_.owned = desired::objects_of(cluster(), defaults_, "c1");
   seen_.pods = {pod(0)};
   EXPECT_EQ(ready().reason, "AllBrokersReady");
   const Condition warning = plan().conditions.back();

@@ -69,7 +69,9 @@ Json cluster_status(const api::KafkaCluster& cluster, const ClusterObserved& obs
     if (!address.empty()) status.listeners.push_back({listener.name, std::move(address)});
   }
   status.brokers = brokers(observed);
-  status.rollout = rollout(observed, plan, desired::template_hash_of(desired::stateful_set(cluster, defaults)));
+  const kube::Object set =
+      desired::stateful_set(followed(cluster, observed), defaults, cluster_id_of(cluster, observed));
+  status.rollout = rollout(observed, plan, desired::template_hash_of(set));
   return api::to_json(status);
 }
 

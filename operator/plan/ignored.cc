@@ -24,8 +24,7 @@ const Json& parts_used_locally() {
         "env": {"[]": {"name": true, "value": true, "valueFrom": {"fieldRef": {"fieldPath": true, "apiVersion": true}}}},
         "ports": {"[]": {"name": true, "containerPort": true}},
         "volumeMounts": {"[]": {"name": true, "mountPath": true}},
-        "readinessProbe": {"httpGet": {"path": true, "port": true}, "periodSeconds": true, "timeoutSeconds": true,
-                           "failureThreshold": true}
+        "readinessProbe": {"httpGet": {"path": true, "port": true}, "periodSeconds": true, "failureThreshold": true}
       }},
       "volumes": {"[]": {"name": true, "configMap": {"name": true}, "persistentVolumeClaim": {"claimName": true},
                          "emptyDir": {}}}

@@ -28,8 +28,9 @@ struct PodFacts {
 struct BrokerFacts {
   int32_t id = 0;
   std::string rack;
-  int32_t leaders = 0;     // partitions that it leads
-  int32_t partitions = 0;  // replicas that it has
+  int32_t leaders = 0;      // partitions that it leads
+  int32_t partitions = 0;   // replicas that it has
+  int32_t out_of_sync = 0;  // of these
 };
 
 // What the cluster said of itself over the Kafka protocol.
@@ -44,6 +45,7 @@ struct ClusterObserved {
   std::vector<kube::Object> owned;  // of the kinds that desired/ makes
   std::vector<PodFacts> pods;       // ascending by ordinal
   KafkaFacts kafka;
+  std::string claimed_id;  // the cluster id that a claim of these brokers' data names, "" when none does
 };
 
 struct TopicFacts {
@@ -60,6 +62,7 @@ struct TopicObserved {
   ClusterState cluster = ClusterState::absent;
   std::string cluster_trouble;  // when unreachable: why
   int32_t brokers = 0;          // of the cluster's specification, when there is one
+  int32_t ready_brokers = 0;
   std::optional<TopicFacts> topic;
   std::string rival;  // the older KafkaTopic that describes the same topic, "" when this one is alone or the oldest
 };

@@ -5,16 +5,16 @@ namespace millrace::plan {
 
 namespace {
 
-// More of them need to know each other's addresses, and permits before one of them is stopped.
-constexpr int32_t kBrokersMax = 1;
+// Every broker keeps connections to every other one, and each has a row in the status.
+constexpr int32_t kBrokersMax = 100;
 
 }  // namespace
 
 std::vector<std::string> refusals(const api::KafkaCluster& cluster, const desired::Defaults& defaults) {
   std::vector<std::string> result;
   if (cluster.replicas > kBrokersMax) {
-    result.push_back("spec.replicas is " + std::to_string(cluster.replicas) +
-                     ": this version of the operator runs one broker; set it to 1");
+    result.push_back("spec.replicas is " + std::to_string(cluster.replicas) + ": a cluster has at most " +
+                     std::to_string(kBrokersMax) + " brokers");
   }
   if (!cluster.version.empty() && cluster.version != defaults.version) {
     result.push_back("spec.version is " + cluster.version + ": this operator runs " + defaults.version +

@@ -125,6 +125,12 @@ Plan plan_topic(const api::KafkaTopic& topic, const TopicObserved& observed) {
                                         ": each replica needs a broker of its own; set it to " +
                                         std::to_string(observed.brokers) + " or fewer");
   }
+  if (!observed.topic && topic.replicas > observed.ready_brokers) {
+    return refused("WaitingForBrokers",
+                   std::to_string(observed.ready_brokers) + " of the " + std::to_string(topic.replicas) +
+                       " brokers that its replicas need are ready",
+                   kCheckSoon);
+  }
   if (!observed.topic) {
     plan_finalizer(topic, plan);
     plan.steps.push_back(CreateTopic{topic.topic, topic.partitions, topic.replicas, topic.config});

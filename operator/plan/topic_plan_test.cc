@@ -19,6 +19,7 @@ class TopicPlan : public testing::Test {
       "status":{"topicId":"id1"}})");
     seen_.cluster = ClusterState::reachable;
     seen_.brokers = 1;
+    seen_.ready_brokers = 1;
     seen_.topic = TopicFacts{.id = "id1", .partitions = 3, .replicas = 1};
   }
   Json& spec() { return object_["spec"]; }
@@ -83,6 +84,17 @@ TEST_F(TopicPlan, more_replicas_than_brokers_are_refused_before_kafka_is_asked) 
       plan.conditions[0].message,
       "spec.replicas is 3 and KafkaCluster orders has 1 broker: each replica needs a broker of its own; set it to "
       "1 or fewer");
+}
+
+TEST_F(TopicPlan, a_topic_waits_for_the_brokers_that_its_replicas_need) {
+  seen_.topic.reset();
+  spec()["replicas"] = 3;
+  seen_.brokers = 5;
+  seen_.ready_brokers = 2;
+  EXPECT_EQ(planned(), "WaitingForBrokers");
+  EXPECT_EQ(plan_topic(topic(), seen_).check_again, kCheckSoon);
+  seen_.ready_brokers = 3;
+  EXPECT_EQ(planned(), "create topic payments") << "not for all of them";
 }
 
 TEST_F(TopicPlan, another_number_of_replicas_is_refused) {

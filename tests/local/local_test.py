@@ -14,10 +14,18 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "conformanc
 from harness import BINARIES, TOP, WAIT_SECONDS_MAX, need, run, until  # noqa: E402
 
 need("kcat", "kcat")
+try:
+    import confluent_kafka  # noqa: F401
+    from three_brokers_test import Writer, read_all  # noqa: E402
+except ImportError:
+    Writer = None
 MILLRACE = BINARIES / "millrace"
+needs_client = unittest.skipIf(Writer is None, "SKIPPED: confluent-kafka for Python is missing: install the Debian package python3-confluent-kafka")
 
 
-class Local(unittest.TestCase):
+class LocalCluster(unittest.TestCase):
+    """A local cluster of deploy/local in a directory of its own, and what one says to it."""
+
     def setUp(self):
         self.directory = tempfile.mkdtemp(prefix="millrace-local-")
         self.addCleanup(shutil.rmtree, self.directory, True)
@@ -41,8 +49,34 @@ class Local(unittest.TestCase):
     def wait_for(self, what, condition):
         until(condition, lambda: f"{what}: {self.status()}")
 
+    def edit(self, file, before, after):
+        path = pathlib.Path(self.manifests, file)
+        text = path.read_text()
+        self.assertIn(before, text)
+        path.write_text(text.replace(before, after))
+        return path.read_text()
+
     def topic(self, name):
         return next((t for t in self.status()["topics"] if t["name"] == name), None)
+
+    def apply(self, manifest, **options):
+        path = os.path.join(self.directory, "change.yaml")
+        pathlib.Path(path).write_text(manifest)
+        return self.millrace("apply", "-f", path, "--data-dir", self.data, **options)
+
+    def topic_manifest(self, name="invoices", partitions=2, cluster="local", replicas=1, more=""):
+        return (f"apiVersion: millrace.dev/v1alpha1\nkind: KafkaTopic\nmetadata: {{name: {name}}}\n"
+                f"spec:\n  clusterRef: {{name: {cluster}}}\n  partitions: {partitions}\n  replicas: {replicas}\n{more}")
+
+    def described(self, kind, name):
+        return self.millrace("describe", kind, name, "--data-dir", self.data).stdout.decode()
+
+
+class OneBroker(LocalCluster):
+    def setUp(self):
+        super().setUp()
+        for file in ("cluster.yaml", "topics.yaml"):
+            self.edit(file, "replicas: 3", "replicas: 1")
 
     def test_up_makes_the_manifests_run_and_down_stops_them(self):
         said = self.up()
@@ -84,15 +118,6 @@ class Local(unittest.TestCase):
         self.local("down", "--purge")
         self.assertFalse(os.path.exists(self.data))
 
-    def apply(self, manifest, **options):
-        path = os.path.join(self.directory, "change.yaml")
-        pathlib.Path(path).write_text(manifest)
-        return self.millrace("apply", "-f", path, "--data-dir", self.data, **options)
-
-    def topic_manifest(self, name="invoices", partitions=2, cluster="local", more=""):
-        return (f"apiVersion: millrace.dev/v1alpha1\nkind: KafkaTopic\nmetadata: {{name: {name}}}\n"
-                f"spec:\n  clusterRef: {{name: {cluster}}}\n  partitions: {partitions}\n  replicas: 1\n{more}")
-
     def test_topics_are_created_grown_and_deleted_by_their_manifests(self):
         self.up()
         self.apply(self.topic_manifest(partitions=2))
@@ -108,9 +133,6 @@ class Local(unittest.TestCase):
         self.wait_for("deletion", lambda: self.topic("invoices") is None)
         listing = json.loads(run("kcat", "-b", self.status()["bootstrap"], "-L", "-J").stdout)
         self.assertNotIn("invoices", [t["topic"] for t in listing["topics"]])
-
-    def described(self, kind, name):
-        return self.millrace("describe", kind, name, "--data-dir", self.data).stdout.decode()
 
     def test_what_has_no_effect_here_is_named_and_blocks_nothing(self):
         path = pathlib.Path(self.manifests, "cluster.yaml")
@@ -136,7 +158,7 @@ class Local(unittest.TestCase):
 
     def test_more_replicas_than_brokers_are_refused_with_the_reason(self):
         self.up()
-        self.apply(self.topic_manifest(name="wide").replace("replicas: 1", "replicas: 3"))
+        self.apply(self.topic_manifest(name="wide", replicas=3))
         self.wait_for("the refusal", lambda: "TooFewBrokers" in self.described("topic", "wide"))
         self.assertIn("has 1 broker", self.described("topic", "wide"))
         listing = json.loads(run("kcat", "-b", self.status()["bootstrap"], "-L", "-J").stdout)
@@ -193,6 +215,171 @@ class Local(unittest.TestCase):
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
+
+class ThreeBrokers(LocalCluster):
+    def logs(self):
+        logs = pathlib.Path(self.data, "logs").rglob("*.log") if os.path.exists(self.data) else []
+        return f"{self.status()}\n" + "".join(f"---- {log}\n{log.read_text(errors='replace')[-4000:]}" for log in sorted(logs))
+
+    def pids(self):
+        return {broker["id"]: broker["pid"] for broker in self.status()["brokers"]}
+
+    def wait_for_ready(self, brokers=3):
+        def is_ready():
+            status = self.status()
+            return status["ready"] and len(status["brokers"]) == brokers and all(b["ready"] for b in status["brokers"])
+        self.wait_for(f"{brokers} brokers ready", is_ready)
+
+    def members(self, bootstrap):
+        listing = json.loads(run("kcat", "-b", bootstrap, "-L", "-J").stdout)
+        return sorted(broker["id"] for broker in listing["brokers"])
+
+    def in_sync(self, topic, replicas=3):
+        listing = json.loads(run("kcat", "-b", self.status()["bootstrap"], "-L", "-J", "-t", topic).stdout)
+        return all(len(partition["isrs"]) == replicas for partition in listing["topics"][0]["partitions"])
+
+    def cluster(self):
+        return json.loads(self.millrace("get", "clusters", "-o", "json", "--data-dir", self.data).stdout)["items"][0]
+
+    def check(self, writer, topic):
+        self.assertEqual(writer.end(), 0, "records were neither acknowledged nor failed")
+        self.assertEqual(writer.failed, [])
+        values = read_all(self.status()["bootstrap"], topic, writer.sent)
+        for partition, read in values.items():
+            self.assertEqual(read, sorted(set(read)), f"partition {partition} has records twice or out of order")
+        missing = set(writer.acked) - {value for read in values.values() for value in read}
+        self.assertEqual(missing, set(), "acknowledged records are missing")
+
+    def test_three_brokers_form_a_cluster_keep_their_ports_and_stop_together(self):
+        said = self.up()
+        status = self.status()
+        self.assertTrue(status["ready"], status)
+        self.assertIn(status["bootstrap"], said)
+        brokers = status["brokers"]
+        self.assertEqual([b["id"] for b in brokers], [0, 1, 2])
+        self.assertTrue(all(b["ready"] for b in brokers), status)
+        ports = [b[name] for b in brokers for name in ("kafka", "rpc", "http")]
+        self.assertEqual(len(set(ports)), 9, ports)
+        self.assertEqual(status["bootstrap"], ",".join(b["kafka"] for b in brokers))
+        self.assertEqual({t["name"]: t["replicas"] for t in status["topics"]}, {"events": 3, "payments": 3})
+        for broker in brokers:  # through each of them alone
+            self.assertEqual(self.members(broker["kafka"]), [0, 1, 2])
+        run("kcat", "-b", status["bootstrap"], "-P", "-t", "events", "-X", "acks=all", input=b"hello\n")
+        cluster_id = self.cluster()["status"]["clusterId"]
+        self.local("down")
+        for broker in brokers:
+            with self.assertRaises(ProcessLookupError):
+                os.kill(broker["pid"], 0)
+        self.up()
+        self.assertEqual([b["kafka"] for b in self.status()["brokers"]], [b["kafka"] for b in brokers])
+        self.assertEqual(self.cluster()["status"]["clusterId"], cluster_id)
+        read = run("kcat", "-b", self.status()["bootstrap"], "-C", "-t", "events", "-o", "beginning", "-e", "-q").stdout
+        self.assertEqual(read, b"hello\n")
+
+    def test_a_cluster_that_is_made_again_takes_up_the_data_that_is_there(self):
+        self.up()
+        cluster_id = self.cluster()["status"]["clusterId"]
+        run("kcat", "-b", self.status()["bootstrap"], "-P", "-t", "events", input=b"kept\n")
+        pids = self.pids().values()
+        for name, partitions in (("events", 3), ("payments", 1)):
+            self.apply(self.topic_manifest(name=name, partitions=partitions, replicas=3, more="  deletionPolicy: Retain\n"))
+            self.millrace("delete", "topic", name, "--data-dir", self.data)
+        self.millrace("delete", "cluster", "local", "--data-dir", self.data)
+
+        def are_gone():
+            return not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+        until(are_gone, "the brokers end")
+        self.millrace("apply", "-f", self.manifests, "--data-dir", self.data)
+        self.wait_for_ready()
+        self.assertEqual(self.cluster()["status"]["clusterId"], cluster_id)
+        read = run("kcat", "-b", self.status()["bootstrap"], "-C", "-t", "events", "-o", "beginning", "-e", "-q").stdout
+        self.assertEqual(read, b"kept\n")
+
+    @needs_client
+    def test_each_broker_killed_in_turn_is_seen_and_healed_and_no_record_is_lost(self):
+        self.up()
+        writer = Writer(self.status()["bootstrap"], "events", self.logs)
+        try:
+            writer.wait_for_more()
+            for broker in range(3):
+                pid = self.pids()[broker]
+                os.kill(pid, signal.SIGKILL)
+                self.wait_for("the loss is seen", lambda: not self.status()["ready"])
+                self.wait_for("a new process", lambda: self.pids()[broker] not in (None, pid))
+                self.wait_for_ready()
+                self.wait_for("all are in sync", lambda: self.in_sync("events"))
+                writer.wait_for_more()
+        finally:
+            writer.ended.set()
+        self.check(writer, "events")
+        table = self.local("status").stdout.decode()
+        rows = [line.split() for line in table.splitlines() if line.split()[:1] in (["0"], ["1"], ["2"])]
+        self.assertEqual([(row[1], row[-1]) for row in rows], [("yes", "1")] * 3, table)  # ready, one restart
+
+    @needs_client
+    def test_a_changed_configuration_restarts_one_broker_after_the_other_and_writers_notice_no_error(self):
+        self.up()
+        before = self.pids()
+        writer = Writer(self.status()["bootstrap"], "events", self.logs)
+        least_ready, done = 3, set()
+        try:
+            writer.wait_for_more()
+            self.edit("cluster.yaml", "  listeners:", "  config: {log.retention.hours: 5}\n  listeners:")
+            self.millrace("apply", "-f", self.manifests, "--data-dir", self.data)
+
+            def rolled():
+                nonlocal least_ready
+                status = self.status()
+                least_ready = min(least_ready, sum(b["ready"] for b in status["brokers"]))
+                rollout = self.cluster()["status"]["rollout"]
+                done.add((rollout["done"], rollout["total"]))
+                return (status["ready"] and len(status["brokers"]) == 3 and rollout["done"] == 3 and
+                        all(b["pid"] not in (None, before[b["id"]]) for b in status["brokers"]))
+            self.wait_for("all brokers were restarted", rolled)
+            self.wait_for("all are in sync", lambda: self.in_sync("events"))
+            writer.wait_for_more()
+        finally:
+            writer.ended.set()
+        self.check(writer, "events")
+        self.assertEqual(least_ready, 2, "never were two brokers away")
+        self.assertTrue(done > {(3, 3)}, done)
+
+    def test_brokers_are_added_by_editing_the_manifest_and_none_is_taken_away(self):
+        self.up()
+        before = self.pids()
+        self.edit("cluster.yaml", "replicas: 3", "replicas: 5")
+        self.millrace("apply", "-f", self.manifests, "--data-dir", self.data)
+        self.wait_for_ready(5)
+        self.assertEqual({id: self.pids()[id] for id in range(3)}, before, "those that ran go on undisturbed")
+        self.assertEqual(self.members(self.status()["bootstrap"]), [0, 1, 2, 3, 4])
+        self.apply(self.topic_manifest(name="wide", partitions=5, replicas=5))
+        self.wait_for("the topic", lambda: (self.topic("wide") or {}).get("ready"))
+        self.edit("cluster.yaml", "replicas: 5", "replicas: 3")
+        self.millrace("apply", "-f", self.manifests, "--data-dir", self.data)
+        self.wait_for("the refusal", lambda: "CannotScaleDown" in self.described("cluster", "local"))
+        self.assertIn("none is taken away", self.millrace("why", "local", "--data-dir", self.data).stdout.decode())
+        self.assertEqual(len(self.status()["brokers"]), 5)
+
+    def test_one_broker_becomes_three(self):
+        self.edit("cluster.yaml", "replicas: 3", "replicas: 1")
+        self.edit("topics.yaml", "replicas: 3", "replicas: 1")
+        self.up()
+        run("kcat", "-b", self.status()["bootstrap"], "-P", "-t", "payments", input=b"kept\n")
+        cluster_id = self.cluster()["status"]["clusterId"]
+        self.edit("cluster.yaml", "replicas: 1", "replicas: 3")
+        self.millrace("apply", "-f", os.path.join(self.manifests, "cluster.yaml"), "--data-dir", self.data)
+        self.wait_for_ready()
+        self.wait_for("the first broker knows of the others", lambda: self.cluster()["status"]["rollout"]["done"] == 3)
+        self.wait_for_ready()
+        self.assertEqual(self.cluster()["status"]["clusterId"], cluster_id)
+        # Whoever was cut off while the only voter was restarted learns of it a moment later.
+        self.wait_for("all know of each other", lambda: self.members(self.status()["bootstrap"]) == [0, 1, 2])
+        read = run("kcat", "-b", self.status()["bootstrap"], "-C", "-t", "payments", "-o", "beginning", "-e", "-q").stdout
+        self.assertEqual(read, b"kept\n")
+        run("kcat", "-b", self.status()["bootstrap"], "-P", "-t", "payments", "-X", "acks=all", input=b"more\n")
+        self.apply(self.topic_manifest(name="wide", partitions=3, replicas=3))
+        self.wait_for("the topic", lambda: (self.topic("wide") or {}).get("ready"))
 
 
 if __name__ == "__main__":
