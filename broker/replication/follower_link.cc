@@ -1,6 +1,7 @@
 #include "broker/replication/follower_link.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "broker/base/logger.h"
@@ -81,6 +82,13 @@ void FollowerLink::connect_later() {
   subscribed_.clear();
   retries_.clear();
   wanting_.assign(slots_.begin(), slots_.end());
+  // Not by their addresses: what is done next is the same in each run of a simulation.
+  std::sort(wanting_.begin(), wanting_.end(), [](const Slot& a, const Slot& b) {
+    const auto place = [](const Slot& slot) {
+      return std::tuple(slot->partition->topic_id(), slot->partition->id().partition, slot->epoch);
+    };
+    return place(a) < place(b);
+  });
   if (slots_.empty()) return;
   reconnect_after_ = std::clamp(reconnect_after_ * 2, kReconnectMin, kReconnectMax);
   const auto jitter = static_cast<int64_t>(context_.random.below(static_cast<uint64_t>(reconnect_after_.count()) / 2));

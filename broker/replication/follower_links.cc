@@ -36,11 +36,13 @@ void FollowerLinks::apply(metadata::ImagePointer image) {
                changes);
     }
   }
-  for (auto& [link, slots] : changes.removed) {
-    link->loop().post([link = link, slots = std::move(slots)] { link->remove(slots); });
+  for (auto& [leader, slots] : changes.removed) {
+    const std::shared_ptr<FollowerLink>& link = link_to(leader);
+    link->loop().post([link, slots = std::move(slots)] { link->remove(slots); });
   }
-  for (auto& [link, slots] : changes.added) {
-    link->loop().post([link = link, slots = std::move(slots)]() mutable { link->add(std::move(slots)); });
+  for (auto& [leader, slots] : changes.added) {
+    const std::shared_ptr<FollowerLink>& link = link_to(leader);
+    link->loop().post([link, slots = std::move(slots)]() mutable { link->add(std::move(slots)); });
   }
 }
 
@@ -57,14 +59,14 @@ void FollowerLinks::consider(const Key& key, const metadata::PartitionImage* pla
         followed.slot->epoch == placed->leader_epoch) {
       return;
     }
-    changes.removed[followed.link].push_back(followed.slot);
+    changes.removed[followed.leader].push_back(followed.slot);
     followed_.erase(found);
   }
   if (partition == nullptr) return;
-  const std::shared_ptr<FollowerLink>& link = link_to(placed->leader);
-  const auto slot = std::make_shared<FollowerSlot>(std::move(partition), placed->leader_epoch, link->queue());
-  changes.added[link].push_back(slot);
-  followed_.emplace(key, Followed{slot, link, placed->leader});
+  const auto slot =
+      std::make_shared<FollowerSlot>(std::move(partition), placed->leader_epoch, link_to(placed->leader)->queue());
+  changes.added[placed->leader].push_back(slot);
+  followed_.emplace(key, Followed{slot, placed->leader});
 }
 
 }  // namespace millrace::replication

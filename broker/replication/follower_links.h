@@ -39,12 +39,11 @@ class FollowerLinks {
   };
   struct Followed {
     std::shared_ptr<FollowerSlot> slot;
-    std::shared_ptr<FollowerLink> link;
     BrokerId leader;
   };
   struct Changes {
-    std::map<std::shared_ptr<FollowerLink>, Slots> added;
-    std::map<std::shared_ptr<FollowerLink>, Slots> removed;
+    std::map<BrokerId, Slots> added;  // by leader
+    std::map<BrokerId, Slots> removed;
   };
 
   // `placed` is null when the partition is gone.

@@ -49,10 +49,14 @@ class SimPeerNetwork {
     size_t bytes_to = 0;
   };
   struct Stream {
+    explicit Stream(uint64_t stream_number) : number(stream_number) {}
+    const uint64_t number;  // what is done to all streams is done in the order in which they were made
     End ends[2];
-    bool is_broken = false;
   };
   using StreamPointer = std::shared_ptr<Stream>;
+  struct InOrder {
+    bool operator()(const StreamPointer& a, const StreamPointer& b) const { return a->number < b->number; }
+  };
 
   class Link final : public PeerLink {
    public:
@@ -147,7 +151,8 @@ class SimPeerNetwork {
   std::unique_ptr<io::sim::SimEventLoop> wire_;
   std::map<BrokerId, PeerAcceptor*> acceptors_;
   std::set<std::pair<BrokerId, BrokerId>> blocked_;
-  std::set<StreamPointer> streams_;
+  uint64_t last_stream_ = 0;
+  std::set<StreamPointer, InOrder> streams_;
   Duration delay_max_ = std::chrono::milliseconds(3);
   uint64_t damage_one_in_ = 0;
   uint64_t break_one_in_ = 0;
@@ -160,7 +165,7 @@ class SimPeerTransport final : public PeerTransport {
   SimPeerTransport(SimPeerNetwork& network, BrokerId self) : network_(network), self_(self) {}
 
   std::unique_ptr<PeerLink> connect(BrokerId leader, io::EventLoop& loop, PeerLinkEvents& events) override {
-    auto stream = std::make_shared<SimPeerNetwork::Stream>();
+    auto stream = std::make_shared<SimPeerNetwork::Stream>(++network_.last_stream_);
     stream->ends[0] = {.broker = self_, .loop = &loop, .events = &events, .to = {}};
     stream->ends[1].broker = leader;
     network_.streams_.insert(stream);

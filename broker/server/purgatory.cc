@@ -12,6 +12,7 @@ struct Purgatory::Operation {
   enum class State : uint8_t { idle, asking, ask_again, finish_requested, finished };
 
   WaitingOperation what;
+  uint64_t number = 0;                      // in the order in which they came
   std::vector<Watch> watches;               // as many as there are keys, and never moved
   std::atomic<State> state{State::asking};  // by park(), until all watches are linked: before that it cannot end
   std::atomic<WakeReason> requested{WakeReason::deadline};  // with finish_requested
@@ -26,6 +27,7 @@ Purgatory::~Purgatory() { ENSURE(parked() == 0); }
 void Purgatory::park(WaitingOperation what, std::span<const WatchKey> keys, TimePoint deadline) {
   auto operation = std::make_shared<Operation>();
   operation->what = std::move(what);
+  operation->number = last_number_.fetch_add(1, std::memory_order_relaxed);
   operation->watches.resize(std::max<size_t>(keys.size(), 1));
   operation->watches[0].key = watch_key(operation.get());  // without keys: for shut_down() to find it
   for (size_t i = 0; i < keys.size(); ++i) operation->watches[i].key = keys[i];
@@ -164,6 +166,7 @@ void Purgatory::shut_down() {
       for (const Watch* one = watchers.first; one != nullptr; one = one->next) waiting.push_back(one->operation);
     }
   }
+  std::sort(waiting.begin(), waiting.end(), [](const auto& a, const auto& b) { return a->number < b->number; });
   for (const OperationPointer& operation : waiting) finish(operation, WakeReason::shutting_down);
 }
 

@@ -59,7 +59,8 @@ class Purgatory {
     std::atomic_thread_fence(std::memory_order_seq_cst);  // after the caller's change; pairs with park()
     if (parked_.load(std::memory_order_relaxed) != 0) wake_watchers(key);
   }
-  // Finishes everything that waits with shutting_down; what is parked later is finished at once.
+  // Finishes everything that waits with shutting_down, the longest waiting first; what is parked later is finished at
+  // once.
   void shut_down();
 
   int64_t parked() const { return parked_.load(std::memory_order_relaxed); }
@@ -102,6 +103,7 @@ class Purgatory {
   Clock& clock_;
   std::atomic<int64_t> parked_{0};
   std::atomic<bool> stopping_{false};
+  std::atomic<uint64_t> last_number_{0};
   Counter expired_;
   Counter completed_;
   Counter visited_;

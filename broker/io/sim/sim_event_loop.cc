@@ -18,6 +18,11 @@ bool SimScheduler::step(Duration ahead) {
   std::vector<SimEventLoop*> ready;
   std::optional<TimePoint> next;
   for (SimEventLoop* loop : loops_) {
+    if (loop->paused_until_ > clock_.now()) {
+      const bool ends = loop->paused_until_ != TimePoint::max() && (!loop->tasks_.empty() || !loop->timers_.empty());
+      if (ends && (!next || loop->paused_until_ < *next)) next = loop->paused_until_;
+      continue;
+    }
     loop->make_due();
     if (!loop->tasks_.empty()) ready.push_back(loop);
     if (!loop->timers_.empty()) {
@@ -30,13 +35,22 @@ bool SimScheduler::step(Duration ahead) {
     clock_.advance(*next - clock_.now());
     return step(ahead);
   }
-  SimEventLoop* loop = ready[random_.below(ready.size())];
-  current_ = loop;
-  const std::function<void()> task = std::move(loop->tasks_.front());
-  loop->tasks_.pop_front();
-  task();
-  current_ = nullptr;
+  ready[random_.below(ready.size())]->run_front();
   return true;
+}
+
+void SimEventLoop::run_front() {
+  scheduler_.current_ = this;
+  const std::function<void()> task = std::move(tasks_.front());
+  tasks_.pop_front();
+  task();
+  scheduler_.current_ = nullptr;
+}
+
+void SimEventLoop::run_pending() {
+  ENSURE(scheduler_.current_ == nullptr);
+  make_due();
+  for (; !tasks_.empty(); make_due()) run_front();
 }
 
 bool SimScheduler::run_until(const std::function<bool()>& done, Duration limit) {
@@ -54,10 +68,7 @@ void SimScheduler::run_for(Duration time) {
   if (clock_.now() < end) clock_.advance(end - clock_.now());
 }
 
-SimEventLoop::~SimEventLoop() {
-  stop();
-  std::erase(scheduler_.loops_, this);
-}
+SimEventLoop::~SimEventLoop() { stop(); }
 
 void SimEventLoop::post(std::function<void()> task) {
   if (!stopped_) tasks_.push_back(std::move(task));
@@ -91,6 +102,7 @@ void SimEventLoop::stop() {
   deadlines_.clear();
   const auto timers = std::exchange(timers_, {});
   const auto due = std::exchange(due_, {});
+  std::erase(scheduler_.loops_, this);
 }
 
 void SimEventLoop::make_due() {

@@ -54,15 +54,22 @@ class SimEventLoop final : public EventLoop {
   void cancel(TimerId timer) override;
   // Nothing more runs on it; what waits is destroyed.
   void stop();
+  // Nothing runs on it until then, nor does a timer come due: a thread that waits for a disk, a process that is
+  // suspended. TimePoint::max(): until told otherwise; a time that has passed: it goes on.
+  void pause_until(TimePoint end) { paused_until_ = end; }
+  // Runs what is there and due, between steps, whatever the scheduler would choose: for taking apart what lives on it.
+  void run_pending();
   size_t timers() const { return timers_.size(); }
 
  private:
   friend class SimScheduler;
   explicit SimEventLoop(SimScheduler& scheduler) : scheduler_(scheduler) {}
   void make_due();
+  void run_front();
 
   SimScheduler& scheduler_;
   bool stopped_ = false;
+  TimePoint paused_until_{};
   std::deque<std::function<void()>> tasks_;
   std::map<std::pair<TimePoint, TimerId>, std::function<void()>> timers_;
   std::map<TimerId, std::function<void()>> due_;  // reached, not yet run

@@ -10,6 +10,11 @@ namespace millrace::io::sim {
 // One direction of a connection. Shared by its two ends.
 struct SimPipe {
   std::deque<std::byte> arrived;
+  struct Part {
+    std::vector<std::byte> bytes;
+    bool end = false;
+  };
+  std::deque<Part> parts;  // on the way; the next to arrive first, whatever the reader's clock makes of the times
   size_t on_the_way = 0;
   TimePoint last_arrival{};  // bytes do not overtake
   bool ended = false;        // the writer closed: readers see it after `arrived`
@@ -136,11 +141,14 @@ class SimStream final : public Stream {
                                  static_cast<uint64_t>((options_.delay_max - options_.delay_min).count()) + 1)));
     pipe->last_arrival = std::max(pipe->last_arrival, scheduler_.clock().now() + delay) + Duration(1);
     const TimePoint at = pipe->last_arrival;
-    auto arrive = [pipe, end, bytes = std::move(bytes)] {
+    pipe->parts.push_back({std::move(bytes), end});
+    auto arrive = [pipe] {
       if (pipe->cut || pipe->reset) return;
-      pipe->on_the_way -= bytes.size();
-      pipe->arrived.insert(pipe->arrived.end(), bytes.begin(), bytes.end());
-      if (end) pipe->ended = true;
+      const SimPipe::Part part = std::move(pipe->parts.front());
+      pipe->parts.pop_front();
+      pipe->on_the_way -= part.bytes.size();
+      pipe->arrived.insert(pipe->arrived.end(), part.bytes.begin(), part.bytes.end());
+      if (part.end) pipe->ended = true;
       if (pipe->wake_reader) pipe->wake_reader();
     };
     ends_.other->post([loop = ends_.other, at, &scheduler = scheduler_, arrive = std::move(arrive)]() mutable {
