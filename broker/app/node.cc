@@ -5,6 +5,7 @@
 #include "broker/app/app_metrics.h"
 #include "broker/app/node_state.h"
 #include "broker/base/logger.h"
+#include "broker/io/posix/boot_id.h"
 #include "broker/server/handlers/handlers.h"
 #include "broker/storage/storage_config.h"
 
@@ -36,7 +37,10 @@ Status Node::State::open_storage() {
                  "millrace.cluster.id is not set: brokers of one cluster need the same, any 22 characters of base64"};
   }
   TRY_ASSIGN(dir, storage::LogDir::open(fs, random,
-                                        {.path = config.data_dir, .cluster_id = config.cluster_id, .node = config.id}));
+                                        {.path = config.data_dir,
+                                         .cluster_id = config.cluster_id,
+                                         .node = config.id,
+                                         .boot_id = io::posix::boot_id()}));
   files =
       std::make_unique<storage::FileCache>(fs, static_cast<size_t>(config_int(config.values, storage::kOpenFilesMax)));
   flusher = std::make_unique<storage::Flusher>(fs, clock);

@@ -137,8 +137,8 @@ Status Node::State::join() {
                                         .listeners = config.advertised,
                                         .rpc = {config.rpc_advertised.host, config.rpc_advertised.port},
                                         .rack = config.rack,
-                                        .clean_start = dir->was_clean(),
-                                        .previous_epoch = dir->clean_epoch(),
+                                        .clean_start = dir->has_everything(),
+                                        .previous_epoch = dir->last_epoch(),
                                         .fenced = true};
   const std::vector<server::ListenerOptions> bound = server->listeners();
   for (size_t i = 0; i < registration.listeners.size(); ++i) {

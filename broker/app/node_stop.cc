@@ -95,7 +95,7 @@ Status Node::State::stop() {
   if (partitions) {
     outcome = partitions->close(lifecycle->epoch());
   } else if (dir && dir->was_clean() && serving == Serving::waits) {
-    outcome = dir->mark_clean(dir->clean_epoch());  // no log was touched: what was clean still is
+    outcome = dir->mark_clean(dir->last_epoch());  // no log was touched: what was clean still is
   }
   if (flusher) flusher->stop();
   // Loops own tasks that refer to what follows, so the order of destruction is stated here.

@@ -10,8 +10,9 @@
 
 namespace millrace::control {
 
-inline constexpr size_t kIsrChangesPerCallMax = 5000;       // fits a message between brokers many times
-inline constexpr std::chrono::seconds kIsrCallTimeout{10};  // then the outcome is unknown; the leader asks again
+inline constexpr size_t kIsrChangesPerCallMax = 5000;  // fits a message between brokers many times
+// Then the outcome is unknown, and the leader asks again. A controller answers in milliseconds, or it is none.
+inline constexpr std::chrono::seconds kIsrCallTimeout{3};
 
 // Brings leaders' wishes to change in-sync sets to the controller: one call at a time, and all that came meanwhile goes
 // with the next one, so that a broker whose thousand partitions lose a follower makes few calls. Thread-safe.

@@ -20,10 +20,16 @@ Status Partition::check_following(LeaderEpoch epoch) const {
 }
 
 Status Partition::follow(const std::shared_ptr<FollowerSlot>& slot) {
-  MutexLock lock(mutex_);
-  TRY(check_following(slot->epoch));
-  slot_ = slot;
-  log_->forget_empty_epochs();
+  Aftermath after;
+  {
+    MutexLock lock(mutex_);
+    TRY(check_following(slot->epoch));
+    slot_ = slot;
+    log_->forget_empty_epochs();
+    // What a crash left unflushed may be all there is: no record that comes would ask for it.
+    plan_flush(after, flushes_every_record() && log_->flushed_offset() < log_->log_end());
+  }
+  finish(after);
   return ok();
 }
 

@@ -17,24 +17,27 @@ constexpr BrokerId kSelf{1}, kOther{2};
 // One replica as it goes through leader epochs; its partner is what the test says.
 class PartitionFollowerTest : public ::testing::Test {
  protected:
-  PartitionFollowerTest() {
+  PartitionFollowerTest() { open({}); }
+  ~PartitionFollowerTest() override { partition_->abandon(); }
+
+  void open(const PartitionConfig& config) {
     Result<std::unique_ptr<storage::Log>> log = storage::Log::open(machine_.fs, {.directory = "/data/t-0",
                                                                                  .topic = "t",
                                                                                  .partition = PartitionIndex{0},
                                                                                  .topic_id = topic_id_,
+                                                                                 .config = config.log,
                                                                                  .clock = &machine_.clock,
                                                                                  .files = &machine_.files});
     ENSURE(log);
     partition_ = std::make_shared<Partition>(PartitionOptions{.id = {"t", PartitionIndex{0}},
                                                               .topic_id = topic_id_,
                                                               .self = kSelf,
+                                                              .config = config,
                                                               .flusher = &machine_.flusher,
                                                               .clock = &machine_.clock,
                                                               .tail_budget = &budget_},
                                              std::move(*log));
   }
-  ~PartitionFollowerTest() override { partition_->abandon(); }
-
   void image(BrokerId leader, int32_t epoch, std::vector<BrokerId> isr = {kSelf, kOther}) {
     metadata::PartitionImage state;
     state.leader = leader;
@@ -98,6 +101,17 @@ class PartitionFollowerTest : public ::testing::Test {
   int32_t partition_epoch_ = 0;
   uint32_t number_ = 0;
 };
+
+TEST_F(PartitionFollowerTest, what_a_crash_left_unflushed_is_flushed_when_the_leader_is_followed) {
+  lead_and_append(1, 3);
+  PartitionConfig config;
+  config.log.flush_messages = 1;
+  open(config);
+  EXPECT_EQ(at().flushed, Offset{0});
+  image(kOther, 2);
+  machine_.flusher.run_due();
+  EXPECT_EQ(at().flushed, Offset{3}) << "the leader may have nothing more to send";
+}
 
 TEST_F(PartitionFollowerTest, it_shows_no_more_than_it_has_however_far_the_leader_is) {
   image(kOther, 1);

@@ -33,6 +33,7 @@ Result<std::unique_ptr<PartitionManager>> PartitionManager::open(PartitionManage
   auto state = std::make_unique<State>(options);
   const storage::LogDir& dir = *state->options.dir;
   state->image = image;
+  if (const metadata::BrokerImage* self = image->find_broker(options.config.self)) TRY(dir.mark_running(self->epoch));
   TRY(state->set_strays_aside());
   TRY_ASSIGN(const storage::OffsetCheckpoint recovery_points, dir.read_recovery_points());
   TRY_ASSIGN(const storage::OffsetCheckpoint log_starts, dir.read_log_starts());
@@ -58,7 +59,7 @@ Result<std::unique_ptr<PartitionManager>> PartitionManager::open(PartitionManage
                           .log_start = offset_of(log_starts, id),
                           .cleaned_to = offset_of(cleaner_offsets, id),
                           .high_watermark = offset_of(high_watermarks, id),
-                          .lost_epoch = dir.was_clean() || topic->partitions[i].replicas.size() <= 1
+                          .lost_epoch = dir.has_everything() || topic->partitions[i].replicas.size() <= 1
                                             ? kNoLeaderEpoch
                                             : topic->partitions[i].leader_epoch});
     }
@@ -137,7 +138,8 @@ Result<std::shared_ptr<Partition>> PartitionManager::State::open_one(const Openi
          .files = options.files,
          .metrics = options.metrics,
          .producer_id_expiration_ms = config_int(*options.config.static_values, storage::kProducerIdExpirationMs),
-         .producers_max = static_cast<size_t>(config_int(*options.config.static_values, storage::kProducersMax))});
+         .producers_max = static_cast<size_t>(config_int(*options.config.static_values, storage::kProducersMax)),
+         .on_offline = [dir = options.dir] { dir->distrust(); }});
   };
   bool fresh = false;
   Result<std::unique_ptr<storage::Log>> log = open_log(fresh);

@@ -42,6 +42,27 @@ TEST_F(PartitionManagerTest, records_are_there_after_a_clean_restart_and_after_a
   EXPECT_EQ(read("orders"), Values({"a", "b"}));
 }
 
+TEST_F(PartitionManagerTest, a_killed_broker_has_everything_unless_a_write_or_flush_had_failed) {
+  const auto is_whole_after_a_kill = [this] {
+    stop_uncleanly();
+    machine_.fs.restart();
+    start();
+    return dir_->has_everything();
+  };
+  EXPECT_FALSE(is_whole_after_a_kill()) << "it was never registered";
+  record(metadata::RegisterBrokerRecord{.id = kSelf, .epoch = 5});
+  create("orders", 1);
+  EXPECT_FALSE(is_whole_after_a_kill()) << "it is registered since its start";
+  append("orders", {"a"});
+  EXPECT_TRUE(is_whole_after_a_kill());
+  EXPECT_EQ(dir_->last_epoch(), 5);
+  append("orders", {"b"});
+  const storage::FlushPlan plan = find("orders")->begin_flush();
+  find("orders")->end_flush(plan, Errc::io);
+  EXPECT_TRUE(find("orders")->is_offline());
+  EXPECT_FALSE(is_whole_after_a_kill());
+}
+
 TEST_F(PartitionManagerTest, a_clean_stop_makes_everything_survive_a_power_loss) {
   create("orders", 1);
   append("orders", {"a", "b"});

@@ -27,8 +27,8 @@ class PartitionManagerTest : public ::testing::Test {
 
   void start() {
     loop_ = scheduler_.make_loop();
-    Result<std::unique_ptr<storage::LogDir>> dir =
-        storage::LogDir::open(machine_.fs, random_, {.path = "/data", .cluster_id = "c", .node = kSelf});
+    Result<std::unique_ptr<storage::LogDir>> dir = storage::LogDir::open(
+        machine_.fs, random_, {.path = "/data", .cluster_id = "c", .node = kSelf, .boot_id = "b"});
     ASSERT_TRUE(dir) << dir.error().to_string();
     dir_ = std::move(*dir);
     Result<std::unique_ptr<PartitionManager>> opened =

@@ -2,13 +2,17 @@
 
 #include <algorithm>
 
+#include "broker/base/logger.h"
 #include "broker/storage/log_state.h"
 
 namespace millrace::storage {
 
 namespace {
+
+const Logger kLog("storage");
 constexpr size_t kOwnOpenFilesMax = 16;  // of a log without a shared cache
-}
+
+}  // namespace
 
 Log::State::State(io::FileSystem& file_system, LogOptions log_options)
     : fs(file_system),
@@ -52,6 +56,12 @@ Status Log::assign_epoch_start(LeaderEpoch epoch, Offset start) {
   ENSURE(start == state_->end());
   state_->assign_epoch(epoch, start);
   return ok();
+}
+
+void Log::State::go_offline(std::string_view what, const Error& why) {
+  offline = true;
+  kLog.error(std::string(what) + "; the log is offline", {{"log", name()}, {"reason", why.to_string()}});
+  if (options.on_offline) options.on_offline();
 }
 
 void Log::forget_empty_epochs() {

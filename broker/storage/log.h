@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -86,6 +87,7 @@ struct LogOptions {
   StorageMetrics* metrics = nullptr;  // shared; null: not counted
   int64_t producer_id_expiration_ms = 86'400'000;
   size_t producers_max = 10'000;
+  std::function<void()> on_offline;  // called once, within the call whose failure took the log offline; may be empty
 };
 
 // The part of an append that needs no log and so no mutex: size, CRC, structure, records (decompressed to count and to

@@ -3,14 +3,12 @@
 #include <limits>
 
 #include "broker/base/crc32c.h"
-#include "broker/base/logger.h"
 #include "broker/storage/batch_filter.h"
 #include "broker/storage/log_state.h"
 
 namespace millrace::storage {
 
 namespace {
-const Logger kLog("storage");
 constexpr size_t kSnapshotsKept = 2;
 }  // namespace
 
@@ -74,11 +72,7 @@ Status Log::State::write_snapshot(Offset at) {
 Status Log::State::write_run(BytesView batches) {
   if (auto failure = active().append(batches)) {
     metrics.append_failures.add();
-    if (!failure->repaired) {
-      offline = true;
-      kLog.error("a failed write could not be undone; the log is offline",
-                 {{"log", name()}, {"reason", failure->error.to_string()}});
-    }
+    if (!failure->repaired) go_offline("a failed write could not be undone", failure->error);
     return std::move(failure->error);
   }
   if (active().is_empty()) ++names;  // the first batch brings the file of a log's first segment

@@ -107,9 +107,8 @@ Result<Log::RetentionWork> Log::install_cleaned(const CleaningPlan& plan, const 
   }();
   ++state.names;
   if (!outcome) {
-    state.offline = true;  // half of the names may have changed; the next start completes it
-    kLog.error("compacted segments could not be put in place; the log is offline",
-               {{"log", state.name()}, {"reason", outcome.error().to_string()}});
+    // Half of the names may have changed; the next start completes it.
+    state.go_offline("compacted segments could not be put in place", outcome.error());
     return outcome.error();
   }
   state.swapping.reset();
@@ -129,9 +128,7 @@ Status Log::State::cancel_swap() {
 void Log::fail_cleaned(const Error& why) {
   State& state = *state_;
   if (!state.swapping || state.offline) return;
-  state.offline = true;
-  kLog.error("compacted segments may not survive a power loss; the log is offline",
-             {{"log", state.name()}, {"reason", why.to_string()}});
+  state.go_offline("compacted segments may not survive a power loss", why);
 }
 
 void Log::end_cleaning(const CleaningPlan& plan, Offset cleaned_to) {

@@ -12,7 +12,7 @@ namespace {
 const Logger kLog("storage");
 
 constexpr std::string_view kMetaName = "meta.properties", kLockName = ".lock", kCleanName = ".kafka_cleanshutdown",
-                           kRecoveryPointsName = "recovery-point-offset-checkpoint",
+                           kRunningName = ".millrace_running", kRecoveryPointsName = "recovery-point-offset-checkpoint",
                            kLogStartsName = "log-start-offset-checkpoint",
                            kCleanerOffsetsName = "cleaner-offset-checkpoint",
                            kHighWatermarksName = "replication-offset-checkpoint", kDeletedDirectorySuffix = "-delete";
@@ -37,6 +37,21 @@ int64_t parse_clean_marker(std::string text) {
   rest.remove_suffix(kCleanEnd.size());
   const auto epoch = parse_number<int64_t>(rest);
   return epoch && *epoch >= 0 ? *epoch : -1;
+}
+
+// Of a process that writes: {"version":0,"bootId":"<id>","brokerEpoch":<epoch>}.
+std::string running_marker_begin(std::string_view boot_id) {
+  return "{\"version\":0,\"bootId\":\"" + std::string(boot_id) + "\",\"brokerEpoch\":";
+}
+
+// Nothing when it was written under another kernel, or cannot be understood.
+std::optional<int64_t> parse_running_marker(std::string_view text, std::string_view boot_id) {
+  const std::string begin = running_marker_begin(boot_id);
+  if (boot_id.empty() || !text.starts_with(begin) || !text.ends_with(kCleanEnd)) return std::nullopt;
+  text.remove_prefix(begin.size());
+  text.remove_suffix(kCleanEnd.size());
+  const auto epoch = parse_number<int64_t>(text);
+  return epoch && *epoch >= 0 ? std::optional(*epoch) : std::nullopt;
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -121,7 +136,7 @@ Result<std::unique_ptr<LogDir>> LogDir::open(io::FileSystem& fs, io::Random& ran
     if (made.error().code == Errc::permission_denied) return with_remedy(std::move(made).error(), path, kMakeWritable);
     return with_remedy(std::move(made).error(), path, "cannot be made");
   }
-  std::unique_ptr<LogDir> dir(new LogDir(fs, path));
+  std::unique_ptr<LogDir> dir(new LogDir(fs, options));
   auto lock = fs.lock(io::join_path(path, kLockName));
   if (!lock) {
     if (lock.error().code == Errc::permission_denied) return with_remedy(std::move(lock).error(), path, kMakeWritable);
@@ -138,17 +153,25 @@ Result<std::unique_ptr<LogDir>> LogDir::open(io::FileSystem& fs, io::Random& ran
     }
     return std::move(loaded).error();
   }
-  TRY(dir->take_clean_marker());
+  TRY(dir->take_markers());
   return dir;
 }
 
-Status LogDir::take_clean_marker() {
+Status LogDir::take_markers() {
   const std::string marker = io::join_path(path_, kCleanName);
   const Result<std::string> text = io::read_small_file(fs_, marker);
-  if (!text && text.error().code == Errc::not_found) return ok();
+  if (!text && text.error().code == Errc::not_found) {
+    const Result<std::string> running = io::read_small_file(fs_, io::join_path(path_, kRunningName));
+    if (!running && running.error().code == Errc::not_found) return ok();
+    TRY(running);
+    const std::optional<int64_t> epoch = parse_running_marker(*running, boot_id_);
+    was_kept_ = epoch.has_value();
+    last_epoch_ = epoch.value_or(-1);
+    return ok();
+  }
   TRY(text);
   was_clean_ = true;
-  clean_epoch_ = parse_clean_marker(*text);
+  last_epoch_ = parse_clean_marker(*text);
   TRY(fs_.remove(marker));
   // Before anything is written: a power loss later must not find the marker again.
   return fs_.flush_directory(path_);
@@ -206,6 +229,19 @@ Status LogDir::write_high_watermarks(const OffsetCheckpoint& offsets) const {
 Result<OffsetCheckpoint> LogDir::read_cleaner_offsets() const { return read_checkpoint(kCleanerOffsetsName); }
 Status LogDir::write_cleaner_offsets(const OffsetCheckpoint& offsets) const {
   return io::write_file_atomically(fs_, io::join_path(path_, kCleanerOffsetsName), format_offset_checkpoint(offsets));
+}
+
+Status LogDir::mark_running(int64_t epoch) const {
+  if (boot_id_.empty() || epoch < 0) return ok();
+  return io::write_file_atomically(fs_, io::join_path(path_, kRunningName),
+                                   running_marker_begin(boot_id_) + std::to_string(epoch) + std::string(kCleanEnd));
+}
+
+void LogDir::distrust() const {
+  const Status removed = fs_.remove(io::join_path(path_, kRunningName));
+  if (removed || removed.error().code == Errc::not_found) return;
+  kLog.error("a failure could not be noted: a start before the machine's next one will take this directory as whole",
+             {{"path", path_}, {"error", removed.error().to_string()}});
 }
 
 Status LogDir::mark_clean(int64_t epoch) const {

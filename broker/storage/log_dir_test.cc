@@ -11,8 +11,9 @@ namespace {
 class LogDirTest : public testing::Test {
  protected:
   Result<std::unique_ptr<LogDir>> open(std::string cluster = "c", int32_t node = 1) {
-    return LogDir::open(disk_, random_, {"/data/logs", std::move(cluster), BrokerId(node)});
+    return LogDir::open(disk_, random_, {"/data/logs", std::move(cluster), BrokerId(node), boot_});
   }
+  std::string boot_ = "a-boot";
   io::sim::SimFileSystem disk_;
   io::sim::SimRandom random_{9};
 };
@@ -71,14 +72,14 @@ TEST_F(LogDirTest, the_marker_of_a_clean_stop_counts_once_even_after_a_power_los
 }
 
 TEST_F(LogDirTest, the_marker_is_kafkas_and_says_under_which_broker_epoch_the_stop_was) {
-  EXPECT_EQ(open().value()->clean_epoch(), -1);
+  EXPECT_EQ(open().value()->last_epoch(), -1);
   ASSERT_TRUE(open().value()->mark_clean(4'294'967'297));
   const std::string marker = "/data/logs/.kafka_cleanshutdown";
   EXPECT_EQ(io::read_small_file(disk_, marker).value(), "{\"version\":0,\"brokerEpoch\":4294967297}");
-  EXPECT_EQ(open().value()->clean_epoch(), 4'294'967'297);
-  EXPECT_EQ(open().value()->clean_epoch(), -1) << "it was removed";
+  EXPECT_EQ(open().value()->last_epoch(), 4'294'967'297);
+  EXPECT_EQ(open().value()->last_epoch(), -1) << "it was removed";
   ASSERT_TRUE(io::write_file_atomically(disk_, marker, "{ \"version\" : 0,\n \"brokerEpoch\" : 5 }\n"));
-  EXPECT_EQ(open().value()->clean_epoch(), 5);
+  EXPECT_EQ(open().value()->last_epoch(), 5);
 }
 
 TEST_F(LogDirTest, a_marker_without_an_epoch_that_can_be_read_is_one_all_the_same) {
@@ -87,7 +88,49 @@ TEST_F(LogDirTest, a_marker_without_an_epoch_that_can_be_read_is_one_all_the_sam
     ASSERT_TRUE(open() && io::write_file_atomically(disk_, "/data/logs/.kafka_cleanshutdown", text));
     const auto dir = open().value();
     EXPECT_TRUE(dir->was_clean()) << text;
-    EXPECT_EQ(dir->clean_epoch(), -1) << text;
+    EXPECT_EQ(dir->last_epoch(), -1) << text;
+  }
+}
+
+TEST_F(LogDirTest, what_a_killed_process_wrote_is_there_while_the_machine_is_up) {
+  EXPECT_FALSE(open().value()->has_everything()) << "a new one";
+  EXPECT_FALSE(open().value()->has_everything()) << "nothing was written";
+  ASSERT_TRUE(open().value()->mark_running(7));
+  for (int start = 0; start < 2; ++start) {
+    const auto dir = open().value();
+    EXPECT_TRUE(dir->has_everything());
+    EXPECT_FALSE(dir->was_clean()) << "its logs are scanned";
+    EXPECT_EQ(dir->last_epoch(), 7) << "start " << start;
+  }
+  for (const char* other : {"another-boot", ""}) {
+    boot_ = other;
+    const auto dir = open().value();
+    EXPECT_FALSE(dir->has_everything()) << boot_;
+    EXPECT_EQ(dir->last_epoch(), -1);
+  }
+}
+
+TEST_F(LogDirTest, after_a_clean_stop_the_next_crash_is_known_by_the_epoch_of_its_own_process) {
+  ASSERT_TRUE(open().value()->mark_running(7));
+  ASSERT_TRUE(open().value()->mark_clean(7));
+  ASSERT_TRUE(open().value()->was_clean());
+  EXPECT_EQ(open().value()->last_epoch(), 7) << "nothing was written since";
+  ASSERT_TRUE(open().value()->mark_running(9));
+  EXPECT_EQ(open().value()->last_epoch(), 9);
+}
+
+TEST_F(LogDirTest, what_the_kernel_says_is_not_trusted_after_a_failure_or_without_an_epoch) {
+  ASSERT_TRUE(open().value()->mark_running(7));
+  open().value()->distrust();
+  EXPECT_FALSE(open().value()->has_everything());
+  open().value()->distrust();
+  ASSERT_TRUE(open().value()->mark_running(-1));
+  EXPECT_FALSE(open().value()->has_everything());
+  for (const char* text : {"", "{}", "{\"version\":0,\"bootId\":\"a-boot\",\"brokerEpoch\":x}",
+                           "{\"version\":1,\"bootId\":\"a-boot\",\"brokerEpoch\":7}",
+                           "{\"version\":0,\"bootId\":\"a-boot\",\"brokerEpoch\":-7}"}) {
+    ASSERT_TRUE(io::write_file_atomically(disk_, "/data/logs/.millrace_running", text));
+    EXPECT_FALSE(open().value()->has_everything()) << text;
   }
 }
 

@@ -1,13 +1,8 @@
 #include <algorithm>
 
-#include "broker/base/logger.h"
 #include "broker/storage/log_state.h"
 
 namespace millrace::storage {
-
-namespace {
-const Logger kLog("storage");
-}
 
 FlushPlan Log::begin_flush() {
   State& state = *state_;
@@ -68,9 +63,8 @@ void Log::end_flush(const FlushPlan& plan, const Status& outcome) {
   if (state.offline) return;
   if (!outcome) {
     // What the kernel did with the unwritten pages is unknown: another flush could succeed without them.
-    state.offline = true;
     state.metrics.flush_failures.add();
-    kLog.error("a flush failed; the log is offline", {{"log", state.name()}, {"reason", outcome.error().to_string()}});
+    state.go_offline("a flush failed", outcome.error());
     return;
   }
   state.metrics.flushes.add();

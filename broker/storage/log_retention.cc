@@ -123,7 +123,7 @@ Status Log::truncate_to(Offset to) {
     return ok();
   }();
   if (!outcome) {
-    state.offline = true;  // half of it may have happened
+    state.go_offline("a log could not be cut", outcome.error());  // half of it may have happened
     return outcome;
   }
   state.metrics.truncated_bytes.add(size_before - size_bytes());
@@ -149,7 +149,7 @@ Status Log::start_over(Offset at) {
   state.forget_positions();
   Status outcome = state.cancel_swap();
   if (outcome) outcome = state.start_over_at(at);
-  if (!outcome) state.offline = true;
+  if (!outcome) state.go_offline("a log could not be started over", outcome.error());
   return outcome;
 }
 

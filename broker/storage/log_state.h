@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "broker/storage/file_cache.h"
@@ -76,7 +77,8 @@ struct Log::State {
   const std::string& name() const { return options.directory; }
   Segment& active() { return *segments.back(); }
   Offset end() const { return segments.back()->end(); }
-  size_t segment_of(Offset offset) const;  // index of the last one with base <= offset, or 0
+  size_t segment_of(Offset offset) const;                    // index of the last one with base <= offset, or 0
+  void go_offline(std::string_view what, const Error& why);  // `what` happened; needs a restart
   Error offline_error() const { return {Errc::storage_offline, name() + " failed earlier and needs a restart"}; }
 
   // log_open.cc, log_recovery.cc

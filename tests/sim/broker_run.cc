@@ -43,8 +43,10 @@ void BrokerRun::suspend(TimePoint until) {
 }
 
 Status BrokerRun::start() {
-  TRY_ASSIGN(dir_, storage::LogDir::open(*machine_.fs, *machine_.random,
-                                         {.path = kDataDirectory, .cluster_id = kClusterId, .node = machine_.id}));
+  TRY_ASSIGN(dir_,
+             storage::LogDir::open(
+                 *machine_.fs, *machine_.random,
+                 {.path = kDataDirectory, .cluster_id = kClusterId, .node = machine_.id, .boot_id = machine_.boot_id}));
   files_ = std::make_unique<storage::FileCache>(*machine_.fs, 64);
   flusher_ = std::make_unique<storage::Flusher>(*machine_.fs, *machine_.clock, 0);
   purgatory_ = std::make_unique<server::Purgatory>(*machine_.clock);
@@ -130,7 +132,8 @@ void BrokerRun::join() {
                                         .directory_id = dir_->meta().directory_id,
                                         .cluster_id = kClusterId,
                                         .rpc = {"broker", 1},
-                                        .clean_start = dir_->was_clean(),
+                                        .clean_start = dir_->has_everything(),
+                                        .previous_epoch = dir_->last_epoch(),
                                         .fenced = true};
   const server::ListenerOptions listener = server_->listeners().front();
   registration.listeners = {{.listener = listener.name, .host = "broker", .port = listener.at.port}};

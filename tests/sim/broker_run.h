@@ -39,6 +39,7 @@ struct Machine {
   io::sim::SimFileSystem* fs = nullptr;
   NodeClock* clock = nullptr;
   io::sim::SimRandom* random = nullptr;
+  std::string boot_id;  // another one after a loss of power
   NodeLoop::Around around;
 };
 

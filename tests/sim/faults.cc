@@ -52,19 +52,15 @@ void Faults::one() {
 }
 
 // A majority of the quorum's voters, and of any partition's replicas one, is there most of the time: a cluster that is
-// all down shows nothing. What is not flushed survives the loss of power of one machine, and while the cluster does not
-// know yet what that one has lost, no other one goes without a word: the controller takes whom it knows to be in sync
-// or eligible, and after two such losses in a row it may know nobody who has everything.
+// all down shows nothing. What is not flushed survives the loss of power of one machine: with two of them gone that
+// were in sync at once, nobody may have everything.
 bool Faults::may_go_down(How how, const SimNode& node) {
   const auto& nodes = cluster_.nodes();
   const auto down = std::count_if(nodes.begin(), nodes.end(), [](const auto& each) { return !each->is_serving(); });
   if (down != 0 && !cluster_.world().random.chance(4)) return false;
   if (how == How::asked) return true;
-  for (const auto& other : nodes) {
-    if (other->may_have_lost()) return false;
-    if (how == How::power && (other->went_uncleanly() || other->is_doomed())) return false;
-  }
   if (how != How::power) return true;
+  if (std::any_of(nodes.begin(), nodes.end(), [](const auto& each) { return each->may_have_lost(); })) return false;
   for (const SimTopic& topic : cluster_.topics()) {
     for (int32_t p = 0; p < topic.partitions && !topic.flushed; ++p) {
       const metadata::PartitionImage* state = cluster_.state({topic.name, p});

@@ -19,6 +19,7 @@ SimNode::SimNode(World& world, BrokerId id, std::vector<BrokerId> voters, const 
               .fs = &fs_,
               .clock = &clock_,
               .random = &random_,
+              .boot_id = "boot 0",
               .around = [this](NodeLoop& loop, const std::function<void()>& task) { around(loop, task); }};
 }
 
@@ -69,10 +70,10 @@ void SimNode::end(const std::string& why, bool power) {
   events_.on_gone(id(), power);
   run_->crash();
   run_.reset();
-  went_uncleanly_ = true;
   if (power) {
     may_have_lost_ = true;
     fs_.lose_power();
+    machine_.boot_id = "boot " + std::to_string(++power_losses_);
   } else {
     fs_.restart();
   }

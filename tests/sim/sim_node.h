@@ -45,10 +45,9 @@ class SimNode {
   io::sim::SimFileSystem& fs() { return fs_; }
   NodeClock& clock() { return clock_; }
   std::shared_ptr<replication::Partition> find(const std::string& topic, int32_t partition) const;
-  // It was not stopped in order, and the cluster does not know it again yet, so that in-sync sets may name it.
-  bool went_uncleanly() const { return went_uncleanly_; }
-  bool may_have_lost() const { return may_have_lost_; }  // likewise, by a loss of power: what it had may be gone
-  void is_known_again() { went_uncleanly_ = may_have_lost_ = false; }
+  // It lost its power, so that what it had may be gone, and in-sync sets may name it until the cluster knows it again.
+  bool may_have_lost() const { return may_have_lost_; }
+  void is_known_again() { may_have_lost_ = false; }
 
  private:
   void around(NodeLoop& loop, const std::function<void()>& task);
@@ -64,11 +63,11 @@ class SimNode {
   Machine machine_;
   std::unique_ptr<BrokerRun> run_;
   uint64_t starts_ = 0;
+  uint64_t power_losses_ = 0;
   uint64_t dies_after_ = io::sim::SimFileSystem::kNever;
   Duration per_write_{}, per_flush_{};
   bool is_ending_ = false;
   bool is_stopping_ = false;
-  bool went_uncleanly_ = false;
   bool may_have_lost_ = false;
 };
 
