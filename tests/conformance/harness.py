@@ -92,20 +92,22 @@ def run(*command, input=None, timeout=120, check=True):
 class Broker:
     """One millrace-broker process and its data directory; the directory outlives stop() and kill() so that start() finds it again."""
 
+    host, launcher = "127.0.0.1", []  # a subclass may run it elsewhere
+
     def __init__(self, **properties):
         self.kafka_port, self.http_port = free_ports(2)
-        self.bootstrap = f"127.0.0.1:{self.kafka_port}"
+        self.bootstrap = f"{self.host}:{self.kafka_port}"
         self.directory = tempfile.mkdtemp(prefix="millrace-test-")
         self.properties = properties
         self.log_path = os.path.join(self.directory, "broker.log")
         self.process = None
 
     def start(self):
-        settings = {"listeners": f"PLAINTEXT://{self.bootstrap}", "millrace.http.listener": f"127.0.0.1:{self.http_port}",
-                    "millrace.rpc.listener": "127.0.0.1:0",
+        settings = {"listeners": f"PLAINTEXT://{self.bootstrap}", "millrace.http.listener": f"{self.host}:{self.http_port}",
+                    "millrace.rpc.listener": f"{self.host}:0",
                     "group.initial.rebalance.delay.ms": "100"}
         settings.update({name.replace("_", "."): value for name, value in self.properties.items()})
-        command = [str(BINARIES / "millrace-broker"), "--data-dir", os.path.join(self.directory, "data")]
+        command = [*self.launcher, str(BINARIES / "millrace-broker"), "--data-dir", os.path.join(self.directory, "data")]
         for name, value in settings.items():
             command += ["--set", f"{name}={value}"]
         with open(self.log_path, "ab") as log:
@@ -117,13 +119,13 @@ class Broker:
         if self.process.poll() is not None:
             raise AssertionError(f"the broker exited {self.process.returncode} before it was ready\n{self.log()}")
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/readyz", timeout=1) as answer:
+            with urllib.request.urlopen(f"http://{self.host}:{self.http_port}/readyz", timeout=1) as answer:
                 return answer.status == 200
         except (urllib.error.URLError, OSError):
             return False
 
     def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{self.host}:{self.http_port}{path}", timeout=5) as answer:
             return answer.read().decode()
 
     def log(self):

@@ -197,7 +197,7 @@ void BrokerRun::open_partitions(const metadata::ImagePointer& image) {
                                                                                .clock = machine_.clock,
                                                                                .random = machine_.random,
                                                                                .metrics = &replication_metrics_,
-                                                                               .config = &machine_.values,
+                                                                               .config = view_,
                                                                                .cluster_id = kClusterId,
                                                                                .self = machine_.id,
                                                                                .incarnation = incarnation_,

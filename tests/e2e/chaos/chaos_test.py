@@ -1,0 +1,226 @@
+"""Three real brokers, clients that never stop, and everything that happens to machines: nothing acknowledged is lost, doubled, reordered
+or read in two ways, and no client's application sees an error.
+
+MILLRACE_SEED repeats the choices of a run, MILLRACE_CHAOS_SECONDS sets how long the mixed test goes on (default 40).
+"""
+
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "conformance"))
+
+from harness import TOP, Broker, skip, until
+
+CLIENTS = TOP / "build/clients"  # newer than Debian's, by cmake/install-packages
+if pathlib.Path(sys.prefix) != CLIENTS:
+    if not (CLIENTS / "requirements.txt").exists():
+        skip(f"{CLIENTS} is missing: run cmake/install-packages test where Python's package index can be reached")
+    os.execv(CLIENTS / "bin/python", ["python", "-B", *sys.argv])
+
+from confluent_kafka.admin import AdminClient, NewTopic
+
+import history
+import network
+
+BROKERS, PARTITIONS = 3, 6
+WRITERS, RECORDS_PER_SECOND = 2, 400
+IN_SYNC_SECONDS_MAX = 60
+SESSION_SECONDS = 2
+DISK_BYTES = 64 << 20
+CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAA"
+TOPIC = "chaos"
+
+
+class ChaosBroker(Broker):
+    def __init__(self, net, i, **properties):
+        self.host, self.launcher, self.id = net.host(i), net.launcher(i), i
+        super().__init__(**properties)
+        self.data = os.path.join(self.directory, "data")
+        os.mkdir(self.data)
+        self.has_disk = os.environ[network.INSIDE] == "namespaces"
+        if self.has_disk:  # a small one of its own, so that it can be filled
+            network.run("mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", self.data)
+
+    def replica_sizes(self):
+        return {f"{TOPIC}-{p}": sum(log.stat().st_size for log in pathlib.Path(self.data, f"{TOPIC}-{p}").glob("*.log")) for p in range(PARTITIONS)}
+
+    def fill_disk(self):
+        block = b"\0" * (1 << 16)
+        with open(os.path.join(self.data, "filler"), "wb", buffering=0) as filler:
+            try:
+                while filler.write(block) == len(block):
+                    pass
+            except OSError:
+                pass
+
+    def empty_disk(self):
+        os.unlink(os.path.join(self.data, "filler"))
+
+    def remove(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+        super_remove = super().remove
+        if self.process and self.process.poll() is None:
+            self.kill()
+        if self.has_disk:
+            subprocess.run(["umount", self.data], capture_output=True)
+        super_remove()
+
+
+class Chaos(unittest.TestCase):
+    def setUp(self):
+        self.seed = int(os.environ.get("MILLRACE_SEED", random.SystemRandom().randrange(1 << 32)))
+        print(f"seed {self.seed} (repeat with MILLRACE_SEED={self.seed})", flush=True)
+        self.dice = random.Random(self.seed)
+        self.network = network.make(BROKERS)
+        self.addCleanup(self.network.close)
+        voters = ",".join(f"{i}@{self.network.advertised(i)}" for i in range(BROKERS))
+        self.brokers = [ChaosBroker(self.network, i, node_id=str(i), millrace_cluster_id=CLUSTER_ID, controller_quorum_voters=voters,
+                                    millrace_rpc_listener=self.network.listened(i), millrace_rpc_advertised_listener=self.network.advertised(i),
+                                    default_replication_factor="3", min_insync_replicas="2", offsets_topic_num_partitions="3",
+                                    log_segment_bytes=str(4 << 20)) for i in range(BROKERS)]
+        for broker in self.brokers:
+            self.addCleanup(broker.remove)
+        self.network.use_processes(lambda: [broker.process.pid if broker.process else None for broker in self.brokers])
+        self.bootstrap = ",".join(broker.bootstrap for broker in self.brokers)
+        self.start(self.brokers)
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        admin.create_topics([NewTopic(TOPIC, PARTITIONS, BROKERS)])[TOPIC].result(30)
+        self.history = history.History(TOPIC, PARTITIONS)
+        self.clients = [history.Writer(self.history, self.bootstrap, f"w{i}", RECORDS_PER_SECOND) for i in range(WRITERS)]
+        self.clients += [history.Reader(self.history, self.bootstrap, "r0"), history.GroupReader(self.history, self.bootstrap)]
+        for client in self.clients:
+            client.start()
+            self.addCleanup(client.end)
+        self.history.wait_for_acks(100, self.logs)
+
+    def start(self, brokers):
+        failures = []
+
+        def guarded(broker):
+            try:
+                broker.start()
+            except AssertionError as failure:
+                failures.append(str(failure))
+
+        threads = [threading.Thread(target=guarded, args=(broker,)) for broker in brokers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failures, "\n".join(failures)
+
+    def logs(self):
+        """What there is to see when something went wrong: each broker's log, and how long each replica is."""
+        return "".join(f"---- broker {broker.id}: {broker.replica_sizes()}\n{broker.log()}" for broker in self.brokers)
+
+    def in_sync(self):
+        topics = AdminClient({"bootstrap.servers": self.bootstrap}).list_topics(TOPIC, timeout=10).topics
+        partitions = topics[TOPIC].partitions.values()
+        return len(partitions) == PARTITIONS and all(len(partition.isrs) == BROKERS for partition in partitions)
+
+    def suffer(self, name, begin, hold_seconds, end):
+        """One fault: what begins it, how long it lasts at least, what ends it. Acknowledgements have to come during it and after it."""
+        self.history.begin_gap()
+        begin()
+        until_over = time.monotonic() + hold_seconds
+        self.history.wait_for_acks(100, self.logs)
+        while time.monotonic() < until_over and not self.history.wrong:
+            time.sleep(0.05)
+        end()
+        until(self.in_sync, lambda: f"all brokers are in sync again after: {name}\n{self.logs()}", IN_SYNC_SECONDS_MAX)
+        self.history.wait_for_acks(50, self.logs)
+        if self.history.wrong:
+            self.fail(f"after {name}, seed {self.seed}: {self.history.wrong}\n{self.logs()}")
+        print(f"{name}: a partition was without an acknowledgement for at most {self.history.longest():.2f} s", flush=True)
+
+    def judge(self):
+        for client in self.clients:
+            client.end()
+        if wrong := history.judge(self.history, self.bootstrap):
+            self.fail(f"seed {self.seed}: {wrong}\n{self.logs()}")
+        print(f"{sum(self.history.acks())} records acknowledged, {sum(map(len, self.history.seen))} read while it happened", flush=True)
+
+    # The faults.
+
+    def killed(self, broker):
+        self.suffer(f"kill -9 of broker {broker.id}", broker.kill, SESSION_SECONDS * self.dice.choice([0.2, 2]), broker.start)
+
+    def stopped(self, broker):
+        self.suffer(f"clean stop of broker {broker.id}", lambda: self.assertEqual(broker.stop(), 0), 0, broker.start)
+
+    def paused(self, broker):
+        seconds = SESSION_SECONDS * self.dice.choice([0.3, 1, 2.5])
+        self.suffer(f"pause of broker {broker.id} for {seconds:.1f} s", lambda: broker.process.send_signal(signal.SIGSTOP), seconds,
+                    lambda: broker.process.send_signal(signal.SIGCONT))
+
+    def cut_off(self, broker):
+        seconds = SESSION_SECONDS * self.dice.choice([1, 3])
+        self.suffer(f"broker {broker.id} cut off for {seconds} s", lambda: self.network.cut_off(broker.id), seconds, self.network.heal)
+
+    def half_cut(self, broker):
+        if not self.network.has_one_way_cuts:
+            return
+        others = [other.id for other in self.brokers if other is not broker]
+        sender, receiver = self.dice.choice([(broker.id, others[0]), (others[1], broker.id)])
+        self.suffer(f"what broker {sender} sends to broker {receiver} is lost", lambda: self.network.cut_one_way(sender, receiver),
+                    SESSION_SECONDS * 2, self.network.heal)
+
+    def full_disk(self, broker):
+        if not broker.has_disk:
+            return
+
+        def end():
+            broker.empty_disk()
+            if broker.process.poll() is not None:  # a metadata log that cannot be written ends the broker
+                self.assertEqual(broker.process.returncode, 3, broker.log())
+                broker.start()
+
+        self.suffer(f"full disk of broker {broker.id}", broker.fill_disk, SESSION_SECONDS, end)
+
+    # The tests.
+
+    def test_brokers_are_killed(self):
+        for broker in self.dice.sample(self.brokers, BROKERS):
+            self.killed(broker)
+        self.judge()
+
+    def test_brokers_stand_still(self):
+        for broker in self.dice.sample(self.brokers, BROKERS):
+            self.paused(broker)
+        self.judge()
+
+    def test_brokers_are_cut_off_from_each_other(self):
+        for broker in self.dice.sample(self.brokers, BROKERS):
+            self.cut_off(broker)
+        self.half_cut(self.dice.choice(self.brokers))
+        self.judge()
+
+    def test_disks_are_full(self):
+        for broker in self.dice.sample(self.brokers, BROKERS):
+            self.full_disk(broker)
+        self.judge()
+
+    def test_brokers_are_restarted_one_after_the_other(self):
+        for broker in self.brokers:
+            self.stopped(broker)
+        self.judge()
+
+    def test_everything_happens_in_any_order(self):
+        faults = [self.killed, self.stopped, self.paused, self.cut_off, self.half_cut, self.full_disk]
+        deadline = time.monotonic() + float(os.environ.get("MILLRACE_CHAOS_SECONDS", "40"))
+        while time.monotonic() < deadline:
+            self.dice.choice(faults)(self.dice.choice(self.brokers))
+        self.judge()
+
+
+if __name__ == "__main__":
+    network.enter()
+    unittest.main()
