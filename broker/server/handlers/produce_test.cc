@@ -269,7 +269,7 @@ TEST_F(ProduceTest, too_few_in_sync_replicas_refuse_acks_all_only) {
   EXPECT_EQ(code(produce("t", make_batch({"a"}))), ErrorCode::none) << "there is no second replica to wait for";
   metadata::PartitionImage state = replication::testing::led_by(testing::kSelf, LeaderEpoch{4});
   state.replicas.push_back(testing::kOther);
-  record(metadata::PartitionRecord{.topic = id, .index = PartitionIndex{0}, .state = state});
+  record(metadata::PartitionChangeRecord{.topic = id, .index = PartitionIndex{0}, .state = state});
   publish();
   EXPECT_EQ(code(produce("t", make_batch({"a"}))), ErrorCode::not_enough_replicas);
   EXPECT_EQ(code(produce("t", make_batch({"a"}), {.acks = 1})), ErrorCode::none);
