@@ -97,16 +97,31 @@ Status Node::State::open_rpc() {
                        done(control::ControllerAnswer(control::ForwardedReply{std::move(*reply)}));
                      });
   };
+  TRY(open_rpc_server(message_bytes_max));
+  raft_node.store(&quorum->node(), std::memory_order_release);
+  return ok();
+}
+
+Status Node::State::open_rpc_server(size_t message_bytes_max) {
   const rpc::Admission admission = [this](const rpc::Identity& caller) { return admit(caller); };
   controller_service = rpc::make_controller_service(identity, admission, quorum->host());
+  // Before anybody can ask for the controller.
+  controller_client = std::make_unique<control::ControllerClient>(
+      control::ControllerClientOptions{.self = config.id,
+                                       .loop = control_loop.get(),
+                                       .clock = &clock,
+                                       .channel = controller_channel.get(),
+                                       .local = &quorum->host(),
+                                       .leader = [this] { return quorum->leader(); },
+                                       .metrics = &control_metrics});
+  admin_service = rpc::make_admin_service(identity, admission, *this);
   TRY_ASSIGN(rpc_server, rpc::RpcServer::open({.at = config.rpc,
                                                .self = identity,
                                                .admission = admission,
-                                               .services = {controller_service.get()},
+                                               .services = {controller_service.get(), admin_service.get()},
                                                .streams = {{rpc::GrpcRaftTransport::kMethod, raft_transport.get()},
                                                            {rpc::GrpcPeerTransport::kMethod, peer_transport.get()}},
                                                .message_bytes_max = message_bytes_max}));
-  raft_node.store(&quorum->node(), std::memory_order_release);
   return ok();
 }
 
@@ -116,14 +131,6 @@ Duration Node::State::session() const {
 
 // Asks the cluster for a place; on_registered() goes on.
 Status Node::State::join() {
-  controller_client = std::make_unique<control::ControllerClient>(
-      control::ControllerClientOptions{.self = config.id,
-                                       .loop = control_loop.get(),
-                                       .clock = &clock,
-                                       .channel = controller_channel.get(),
-                                       .local = &quorum->host(),
-                                       .leader = [this] { return quorum->leader(); },
-                                       .metrics = &control_metrics});
   controller = std::make_unique<control::ControllerProxy>(quorum->host(), *controller_client);
   producer_ids = std::make_unique<server::ProducerIds>(*controller, config.id);
   services.controller = controller.get();
@@ -258,7 +265,9 @@ void Node::State::on_image(const metadata::ImagePointer& now) {
 // Clients are let in when the controller lets this broker in for the first time.
 void Node::State::on_state(bool fenced, bool isolated) {
   is_fenced.store(fenced, std::memory_order_relaxed);
-  is_isolated.store(isolated, std::memory_order_relaxed);
+  if (is_isolated.exchange(isolated, std::memory_order_relaxed) != isolated) {
+    isolated_since_ms.store(isolated ? clock.wall_ms() : kNoTimestamp, std::memory_order_relaxed);
+  }
   has_heard = true;
   if (!is_serving) return;
   replicator->set_isolated(isolated);

@@ -23,9 +23,11 @@
 #include "broker/io/posix/kernel_random.h"
 #include "broker/io/posix/posix_file_system.h"
 #include "broker/io/posix/real_clock.h"
+#include "broker/metadata/controller_state.h"
 #include "broker/metadata/image_store.h"
 #include "broker/replication/partition_manager.h"
 #include "broker/replication/replicator.h"
+#include "broker/rpc/admin_service.h"
 #include "broker/rpc/controller_channel.h"
 #include "broker/rpc/peer_transport.h"
 #include "broker/rpc/raft_transport.h"
@@ -70,8 +72,8 @@ class Gate {
 };
 
 // Everything a running broker consists of, in the order in which it is made. node.cc makes what stands alone,
-// node_join.cc makes it a member of the cluster, node_stop.cc takes it apart.
-struct Node::State final : control::BrokerLifecycleEvents, server::ControllerRoute {
+// node_join.cc makes it a member of the cluster, node_stop.cc takes it apart. node_admin.cc: what operators are told.
+struct Node::State final : control::BrokerLifecycleEvents, server::ControllerRoute, rpc::AdminBackend {
   State(NodeConfig node_config, NodeEvents node_events);
   ~State() override;
 
@@ -85,6 +87,7 @@ struct Node::State final : control::BrokerLifecycleEvents, server::ControllerRou
 
   // node_join.cc
   Status open_rpc();
+  Status open_rpc_server(size_t message_bytes_max);
   Status join();
   Status admit(const rpc::Identity& caller) const;
   void begin_to_serve();
@@ -97,6 +100,11 @@ struct Node::State final : control::BrokerLifecycleEvents, server::ControllerRou
   void on_refused(const Error& why) override;
   bool is_here() const override { return quorum->host().is_active(); }
   void forward(Bytes frame, const server::RequestContext& context, Done done) override;
+
+  // node_admin.cc
+  rpc::BrokerSelf self() const override;
+  metadata::ClusterReport last_seen() const override EXCLUDES(seen_mutex);
+  void ask(control::ControllerCall call, Duration timeout, control::ControllerDone done) override;
 
   // node_stop.cc
   Status stop();
@@ -132,7 +140,7 @@ struct Node::State final : control::BrokerLifecycleEvents, server::ControllerRou
   std::unique_ptr<rpc::GrpcRaftTransport> raft_transport;
   std::unique_ptr<rpc::GrpcPeerTransport> peer_transport;
   std::unique_ptr<rpc::GrpcControllerChannel> controller_channel;
-  std::unique_ptr<grpc::Service> controller_service;
+  std::unique_ptr<grpc::Service> controller_service, admin_service;
   std::unique_ptr<rpc::RpcServer> rpc_server;
 
   // The cluster.
@@ -169,9 +177,15 @@ struct Node::State final : control::BrokerLifecycleEvents, server::ControllerRou
   std::atomic<bool> is_serving{false};   // partitions and groups are there
   std::atomic<bool> is_fenced{true};
   std::atomic<bool> is_isolated{true};
+  std::atomic<Timestamp> isolated_since_ms{clock.wall_ms()};
   mutable Mutex mutex;
   std::string waits_for GUARDED_BY(mutex);  // why it does not serve yet
   bool stopped = false;
+
+  // The image that last_seen() was asked about last, indexed: without a controller it is the same again and again.
+  mutable Mutex seen_mutex;
+  mutable metadata::ImagePointer seen_image GUARDED_BY(seen_mutex);
+  mutable std::shared_ptr<const metadata::ControllerState> seen_state GUARDED_BY(seen_mutex);
 };
 
 }  // namespace millrace::app

@@ -11,9 +11,22 @@
 namespace millrace::control {
 
 // In the order of ControllerCall.
-inline constexpr std::array<std::string_view, std::variant_size_v<ControllerCall>> kCallNames{
-    "register_broker",      "broker_heartbeat",     "alter_partition",  "allocate_producer_ids",
-    "ensure_offsets_topic", "create_topic_by_name", "forwarded_request"};
+inline constexpr std::array<std::string_view, std::variant_size_v<ControllerCall>> kCallNames{"register_broker",
+                                                                                              "broker_heartbeat",
+                                                                                              "alter_partition",
+                                                                                              "allocate_producer_ids",
+                                                                                              "ensure_offsets_topic",
+                                                                                              "create_topic_by_name",
+                                                                                              "forwarded_request",
+                                                                                              "may_stop",
+                                                                                              "release_permit",
+                                                                                              "drain_leadership",
+                                                                                              "decommission",
+                                                                                              "cancel_decommission",
+                                                                                              "rebalance",
+                                                                                              "plan_moves",
+                                                                                              "unregister_broker",
+                                                                                              "describe_cluster"};
 
 // What became of a call of the controller, in the order of the names below.
 enum class CallOutcome : uint8_t { answered, refused, timed_out };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -9,6 +10,7 @@
 #include "broker/base/result.h"
 #include "broker/base/strong_id.h"
 #include "broker/metadata/broker_commands.h"
+#include "broker/metadata/cluster_report.h"
 #include "broker/metadata/commands.h"
 #include "broker/metadata/partition_commands.h"
 
@@ -35,13 +37,24 @@ struct ForwardedReply {
 struct OffsetsTopicReply {
   int32_t partitions = 0;
 };
+struct PlanMoves {                       // metadata::MovePlan; changes nothing
+  std::optional<BrokerId> decommission;  // none: of a rebalance
+};
+struct DescribeCluster {};  // metadata::ClusterReport
+// Of ReleasePermit and CancelDecommission: whether there was what they ended. That there was none is no error.
+struct WasSo {
+  bool was_so = false;
+};
 
-using ControllerCall =
-    std::variant<metadata::RegisterBroker, metadata::BrokerHeartbeat, metadata::AlterPartition,
-                 metadata::AllocateProducerIds, EnsureOffsetsTopic, AutoCreateTopic, ForwardedRequest>;
-using ControllerAnswer = std::variant<metadata::RegisterBrokerReply, metadata::BrokerHeartbeatReply,
-                                      metadata::AlterPartitionReply, metadata::ProducerIdBlock, OffsetsTopicReply, Unit,
-                                      ForwardedReply>;  // in the order of the calls
+using ControllerCall = std::variant<metadata::RegisterBroker, metadata::BrokerHeartbeat, metadata::AlterPartition,
+                                    metadata::AllocateProducerIds, EnsureOffsetsTopic, AutoCreateTopic,
+                                    ForwardedRequest, metadata::MayStop, metadata::ReleasePermit,
+                                    metadata::DrainLeadership, metadata::Decommission, metadata::CancelDecommission,
+                                    metadata::Rebalance, PlanMoves, metadata::UnregisterBroker, DescribeCluster>;
+using ControllerAnswer =
+    std::variant<metadata::RegisterBrokerReply, metadata::BrokerHeartbeatReply, metadata::AlterPartitionReply,
+                 metadata::ProducerIdBlock, OffsetsTopicReply, Unit, ForwardedReply, metadata::MayStopReply, WasSo,
+                 metadata::DrainLeadershipReply, metadata::MovePlan, metadata::ClusterReport>;
 
 using ControllerDone = std::function<void(Result<ControllerAnswer>)>;
 

@@ -6,8 +6,11 @@
 namespace millrace::control {
 namespace {
 
-// Whether the call may be made again although it may have happened. A client's request is the client's to repeat.
-bool is_repeatable(const ControllerCall& call) { return !std::holds_alternative<ForwardedRequest>(call); }
+// Whether the call may be made again although it may have happened. A client's request is the client's to repeat, and a
+// broker that is forgotten twice would be answered as one that never was.
+bool is_repeatable(const ControllerCall& call) {
+  return !std::holds_alternative<ForwardedRequest>(call) && !std::holds_alternative<metadata::UnregisterBroker>(call);
+}
 
 CallOutcome outcome_of(const Result<ControllerAnswer>& answer, bool nobody_answered) {
   if (answer) return CallOutcome::answered;
@@ -17,7 +20,8 @@ CallOutcome outcome_of(const Result<ControllerAnswer>& answer, bool nobody_answe
 bool nothing_happened(Errc code) { return code == Errc::not_controller || code == Errc::not_found; }
 
 bool outcome_unknown(Errc code) {
-  return code == Errc::connection_refused || code == Errc::connection_closed || code == Errc::timed_out;
+  return code == Errc::connection_refused || code == Errc::connection_closed || code == Errc::timed_out ||
+         code == Errc::outcome_unknown;
 }
 
 }  // namespace
@@ -46,15 +50,28 @@ void ControllerClient::attempt(std::shared_ptr<Attempt> attempt) {
     settle(attempt, Error{Errc::not_controller, "no broker leads the metadata quorum"});
     return;
   }
+  if (leader == options_.self) return attempt_here(attempt, left);
   ControllerDone answered = [this, attempt](Result<ControllerAnswer> answer) {
     options_.loop->post([this, attempt, answer = std::move(answer)]() mutable { settle(attempt, std::move(answer)); });
   };
-  if (leader == options_.self) {
-    options_.local->serve(options_.self, attempt->call, std::move(answered));
-  } else {
-    options_.channel->call(leader, attempt->call, std::max<Duration>(left, std::chrono::milliseconds(1)),
-                           std::move(answered));
-  }
+  options_.channel->call(leader, attempt->call, std::max<Duration>(left, std::chrono::milliseconds(1)),
+                         std::move(answered));
+}
+
+// A channel keeps to its time; the controller here answers when its log does, which may be never.
+void ControllerClient::attempt_here(const std::shared_ptr<Attempt>& attempt, Duration left) {
+  auto is_settled = std::make_shared<bool>(false);
+  const io::TimerId timer = options_.loop->run_after(std::max(left, Duration::zero()), [this, attempt, is_settled] {
+    *is_settled = true;
+    settle(attempt, Error{Errc::timed_out, "the one on this broker has not answered"});
+  });
+  options_.local->serve(options_.self, attempt->call, [this, attempt, is_settled, timer](Result<ControllerAnswer> got) {
+    options_.loop->post([this, attempt, is_settled, timer, answer = std::move(got)]() mutable {
+      if (*is_settled) return;
+      options_.loop->cancel(timer);
+      settle(attempt, std::move(answer));
+    });
+  });
 }
 
 void ControllerClient::settle(const std::shared_ptr<Attempt>& attempt, Result<ControllerAnswer> answer) {

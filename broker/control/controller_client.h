@@ -38,6 +38,7 @@ class ControllerClient {
  private:
   struct Attempt;
   void attempt(std::shared_ptr<Attempt> attempt);
+  void attempt_here(const std::shared_ptr<Attempt>& attempt, Duration left);
   void settle(const std::shared_ptr<Attempt>& attempt, Result<ControllerAnswer> answer);
 
   const ControllerClientOptions options_;

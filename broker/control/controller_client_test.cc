@@ -69,6 +69,44 @@ TEST_F(ControllerClientTest, a_call_that_may_have_happened_is_repeated_only_if_t
   EXPECT_TRUE(controller.calls.empty());
 }
 
+TEST_F(ControllerClientTest, a_call_whose_leadership_was_lost_on_the_way_is_made_again_at_the_next_leader) {
+  ask(metadata::MayStop{BrokerId{1}, "me"});
+  auto call = next_call();
+  leader = BrokerId{3};
+  call.done(Error{Errc::outcome_unknown, "leadership was lost"});
+  EXPECT_EQ(next_call().at, BrokerId{3});
+}
+
+TEST_F(ControllerClientTest, a_broker_is_not_forgotten_twice_for_the_second_time_it_would_be_unknown) {
+  for (const Errc lost : {Errc::connection_closed, Errc::outcome_unknown, Errc::timed_out}) {
+    ask(metadata::UnregisterBroker{BrokerId{1}});
+    next_call().done(Error{lost, {}});
+    run_for(milliseconds(1));
+    ASSERT_FALSE(answers.empty());
+    EXPECT_EQ(answers.back().error().code, lost);
+    EXPECT_TRUE(controller.calls.empty());
+  }
+}
+
+TEST_F(ControllerClientTest, a_controller_on_this_broker_that_cannot_answer_is_waited_for_no_longer_than_others) {
+  leader = BrokerId{1};
+  ask(EnsureOffsetsTopic{}, milliseconds(500));
+  auto call = next_call();
+  run_for(milliseconds(501));
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_EQ(answers[0].error().code, Errc::timed_out);
+  call.done(ControllerAnswer(OffsetsTopicReply{50}));
+  run_for(milliseconds(1));
+  EXPECT_EQ(answers.size(), 1u) << "a late answer is nobody's";
+
+  ask(EnsureOffsetsTopic{}, milliseconds(500));
+  next_call().done(ControllerAnswer(OffsetsTopicReply{50}));
+  run_for(milliseconds(1));
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_TRUE(answers[1]);
+  EXPECT_EQ(loop->timers(), 0u);
+}
+
 TEST_F(ControllerClientTest, a_call_ends_when_its_time_is_up_and_says_what_it_waited_for) {
   leader = kNoBroker;
   ask(EnsureOffsetsTopic{}, milliseconds(500));

@@ -141,6 +141,15 @@ auto answering(ControllerDone done) {
   return answering<Reply>(std::move(done), [](Reply reply) { return ControllerAnswer(std::move(reply)); });
 }
 
+// The end of what may not be there: that it was not is an answer, too.
+std::function<void(Result<Unit>)> whether_it_was(ControllerDone done) {
+  ControllerDone told = [done = std::move(done)](Result<ControllerAnswer> answer) {
+    if (!answer && answer.error().code == Errc::not_found) return done(ControllerAnswer(WasSo{false}));
+    done(std::move(answer));
+  };
+  return answering<Unit>(std::move(told), [](Unit) { return ControllerAnswer(WasSo{true}); });
+}
+
 struct Ask {
   metadata::LocalController& controller;
   const std::function<void(ForwardedRequest, ControllerDone)>& serve_forwarded;
@@ -173,6 +182,29 @@ struct Ask {
       done(ControllerAnswer(Unit{}));
     });
   }
+  void operator()(metadata::MayStop call) {
+    controller.may_stop(std::move(call), answering<metadata::MayStopReply>(std::move(done)));
+  }
+  void operator()(metadata::ReleasePermit call) {
+    controller.release_permit(std::move(call), whether_it_was(std::move(done)));
+  }
+  void operator()(metadata::DrainLeadership call) {
+    controller.drain_leadership(call, answering<metadata::DrainLeadershipReply>(std::move(done)));
+  }
+  void operator()(metadata::Decommission call) { controller.decommission(call, answering<Unit>(std::move(done))); }
+  void operator()(metadata::CancelDecommission call) {
+    controller.cancel_decommission(call, whether_it_was(std::move(done)));
+  }
+  void operator()(metadata::Rebalance call) {
+    controller.rebalance(call, answering<metadata::MovePlan>(std::move(done)));
+  }
+  void operator()(PlanMoves call) {
+    controller.plan_moves(call.decommission, answering<metadata::MovePlan>(std::move(done)));
+  }
+  void operator()(metadata::UnregisterBroker call) {
+    controller.unregister_broker(call, answering<Unit>(std::move(done)));
+  }
+  void operator()(DescribeCluster) { controller.describe_cluster(answering<metadata::ClusterReport>(std::move(done))); }
   void operator()(ForwardedRequest call) {
     if (!serve_forwarded) return done(Error{Errc::unsupported_version, "forwarded requests"});
     serve_forwarded(std::move(call), std::move(done));

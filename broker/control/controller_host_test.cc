@@ -174,6 +174,61 @@ TEST_F(ControllerHostTest, topics_are_made_on_demand) {
   EXPECT_EQ(std::get<OffsetsTopicReply>(**offsets).partitions, 50);
 }
 
+TEST_F(ControllerHostTest, a_permit_to_stop_is_given_and_taken_back_and_that_it_was_not_held_is_an_answer) {
+  lead();
+  serve_brokers({1, 2});
+  using std::chrono::seconds;
+  const auto granted = ask(metadata::MayStop{BrokerId{2}, "me", seconds(60)});
+  EXPECT_TRUE(std::get<metadata::MayStopReply>(**granted).refusals.empty());
+  EXPECT_EQ(quorum.images.load()->permits.at(BrokerId{2}).holder, "me");
+  const auto other = ask(metadata::MayStop{BrokerId{2}, "you", seconds(60)});
+  EXPECT_EQ(std::get<metadata::MayStopReply>(**other).refusal()->rule, metadata::StopRule::other_permit);
+  EXPECT_EQ(ask(metadata::ReleasePermit{BrokerId{2}, "you"})->error().code, Errc::policy_violation);
+  EXPECT_TRUE(std::get<WasSo>(**ask(metadata::ReleasePermit{BrokerId{2}, "me"})).was_so);
+  EXPECT_FALSE(std::get<WasSo>(**ask(metadata::ReleasePermit{BrokerId{2}, "me"})).was_so);
+  EXPECT_EQ(ask(metadata::MayStop{BrokerId{9}, "me", seconds(60)})->error().code, Errc::broker_not_registered);
+}
+
+TEST_F(ControllerHostTest, leadership_and_replicas_move_when_operators_ask) {
+  lead();
+  serve_brokers({1, 2});
+  ASSERT_TRUE(*ask(AutoCreateTopic{"t"}));
+  const BrokerId holder = quorum.images.load()->find_topic("t")->partitions.at(0).leader;
+  const auto drained = std::get<metadata::DrainLeadershipReply>(**ask(metadata::DrainLeadership{holder}));
+  EXPECT_EQ(drained.moved, 0);
+  EXPECT_EQ(drained.left, 1) << "it has the only replica";
+
+  const Offset before = quorum.images.load()->applied;
+  const auto plan = std::get<metadata::MovePlan>(**ask(PlanMoves{holder}));
+  ASSERT_EQ(plan.moves.size(), 1u);
+  EXPECT_EQ(plan.moves[0].before, std::vector{holder});
+  EXPECT_EQ(quorum.images.load()->applied, before) << "a plan changes nothing";
+  EXPECT_TRUE(std::get<metadata::MovePlan>(**ask(PlanMoves{})).moves.empty());
+  EXPECT_EQ(ask(PlanMoves{BrokerId{9}})->error().code, Errc::broker_not_registered);
+  EXPECT_TRUE(std::get<metadata::MovePlan>(**ask(metadata::Rebalance{})).moves.empty());
+  EXPECT_EQ(ask(metadata::Rebalance{0})->error().code, Errc::invalid_argument);
+
+  ASSERT_TRUE(*ask(metadata::Decommission{holder, 5}));
+  EXPECT_TRUE(quorum.images.load()->find_broker(holder)->decommissioned());
+  EXPECT_EQ(ask(metadata::UnregisterBroker{holder})->error().code, Errc::policy_violation);
+  EXPECT_TRUE(std::get<WasSo>(**ask(metadata::CancelDecommission{holder})).was_so);
+  EXPECT_FALSE(std::get<WasSo>(**ask(metadata::CancelDecommission{holder})).was_so);
+  EXPECT_FALSE(quorum.images.load()->find_broker(holder)->decommissioned());
+  const BrokerId other{holder == BrokerId{1} ? 2 : 1};
+  ASSERT_TRUE(*ask(metadata::UnregisterBroker{other}));
+  EXPECT_EQ(quorum.images.load()->find_broker(other), nullptr);
+}
+
+TEST_F(ControllerHostTest, the_controller_reports_on_the_cluster) {
+  lead();
+  serve_brokers({1, 2});
+  const auto report = std::get<metadata::ClusterReport>(**ask(DescribeCluster{}));
+  EXPECT_EQ(report.cluster_id, "c");
+  EXPECT_EQ(report.controller, BrokerId{1});
+  ASSERT_EQ(report.brokers.size(), 2u);
+  EXPECT_TRUE(report.brokers[1].heard_ago);
+}
+
 TEST_F(ControllerHostTest, handlers_reach_the_controller_here_and_elsewhere) {
   ControllerProxy proxy(host, client);
   lead();

@@ -5,12 +5,25 @@
 #include "broker/machine/runner.h"
 #include "broker/metadata/controller_state.h"
 #include "broker/metadata/decisions.h"
+#include "broker/metadata/moves.h"
 
 namespace millrace::metadata {
 namespace {
 
 // Records of the largest command (10,000 partitions of many replicas) fit one batch.
 constexpr machine::RunnerLimits kLimits{.commands_max = 10'000, .batch_bytes_max = 8u << 20};
+
+Decision<Result<MovePlan>> decide_plan(const ControllerState& state, std::optional<BrokerId> decommission) {
+  Decision<Result<MovePlan>> decision{.records = {}, .reply = MovePlan{}, .also = {}};
+  if (!decommission) {
+    decision.reply = plan_rebalance(state.image(), kPlannedMovesMax);
+  } else if (state.image().find_broker(*decommission) == nullptr) {
+    decision.reply = Error{Errc::broker_not_registered, "broker " + std::to_string(decommission->value())};
+  } else {
+    decision.reply = plan_decommission(state, *decommission, kPlannedMovesMax);
+  }
+  return decision;
+}
 
 class MachineController final : public LocalController {
  public:
@@ -70,6 +83,10 @@ class MachineController final : public LocalController {
     submit(command, std::move(done));
   }
   void rebalance(Rebalance command, Done<MovePlan> done) override { submit(command, std::move(done)); }
+  void plan_moves(std::optional<BrokerId> decommission, Done<MovePlan> done) override {
+    submit_with([decommission](const ControllerState& state, machine::Now) { return decide_plan(state, decommission); },
+                std::move(done));
+  }
   void describe_cluster(Done<ClusterReport> done) override {
     machine_->submit(
         [this](const ControllerState& state, machine::Now now) {

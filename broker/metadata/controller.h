@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "broker/base/clock.h"
 #include "broker/base/result.h"
@@ -72,6 +73,8 @@ class LocalController : public Controller {
   virtual void tick(Done<TickReply> done) = 0;
   virtual void drain_leadership(DrainLeadership command, Done<DrainLeadershipReply> done) = 0;
   virtual void rebalance(Rebalance command, Done<MovePlan> done) = 0;
+  // All that a decommission of the broker, or without one a rebalance, would move; kPlannedMovesMax of them are listed.
+  virtual void plan_moves(std::optional<BrokerId> decommission, Done<MovePlan> done) = 0;
   virtual void describe_cluster(Done<ClusterReport> done) = 0;
   virtual void set_voters(SetVoters command, Done<Unit> done) = 0;  // after each change of the quorum
   virtual void stop() = 0;                                          // as machine::Runner::stop()

@@ -20,20 +20,34 @@ bool is_news(const std::string& words) {
   return true;
 }
 
-}  // namespace
-
-Caller identify(const grpc::ServerContextBase& context, const Identity& self, const Admission& admission) {
+// `check` decides by what the caller says of itself; the admission, about brokers only.
+template <class Check>
+Result<Identity> admitted(const grpc::ServerContextBase& context, const Admission& admission, Check check) {
   CallMetadata metadata;
   for (const auto& [name, value] : context.client_metadata()) {
     metadata.emplace(std::string(name.data(), name.size()), std::string(value.data(), value.size()));
   }
   Result<Identity> caller = from_metadata(metadata);
-  Status good = caller ? check_caller(self, *caller) : Status(caller.error());
-  if (good && admission) good = admission(*caller);
-  if (good) return {grpc::Status::OK, std::move(caller).value()};
+  Status good = caller ? check(*caller) : Status(caller.error());
+  if (good && admission && !caller->is_operator()) good = admission(*caller);
+  if (good) return caller;
   const std::string words = good.error().to_string();
   if (is_news(words)) kLog.warn("a caller is refused", {{"peer", context.peer()}, {"why", words}});
-  return {grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, words), {}};
+  return good.error();
+}
+
+}  // namespace
+
+Caller identify(const grpc::ServerContextBase& context, const Identity& self, const Admission& admission) {
+  Result<Identity> caller =
+      admitted(context, admission, [&](const Identity& says) { return check_caller(self, says); });
+  if (caller) return {grpc::Status::OK, std::move(caller).value()};
+  return {grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, caller.error().to_string()), {}};
+}
+
+Result<Identity> identify_operator(const grpc::ServerContextBase& context, const Identity& self,
+                                   const Admission& admission, bool any_cluster) {
+  return admitted(context, admission, [&](const Identity& says) { return check_operator(self, says, any_cluster); });
 }
 
 void add_identity(grpc::ServerContextBase& context, const Identity& self) {

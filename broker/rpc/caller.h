@@ -18,6 +18,11 @@ struct Caller {
 };
 Caller identify(const grpc::ServerContextBase& context, const Identity& self, const Admission& admission);
 
+// The same of a call that operators may make, too; `any_cluster`: even one that does not know the cluster. The errors
+// are those of check_operator(), of the admission, and malformed.
+Result<Identity> identify_operator(const grpc::ServerContextBase& context, const Identity& self,
+                                   const Admission& admission, bool any_cluster);
+
 // Tells the caller who answers.
 void add_identity(grpc::ServerContextBase& context, const Identity& self);
 

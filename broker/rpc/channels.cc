@@ -12,11 +12,6 @@
 namespace millrace::rpc {
 namespace {
 
-std::string to_target(const io::Endpoint& at) {
-  return at.host.find(':') == std::string::npos ? "dns:" + at.to_string()
-                                                : "dns:[" + at.host + "]:" + std::to_string(at.port);
-}
-
 class ClientStream final : public Pipe, private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   ClientStream(io::EventLoop& loop, const Identity& self, BrokerId called)
@@ -87,28 +82,6 @@ class ClientStream final : public Pipe, private grpc::ClientBidiReactor<grpc::By
 
 }  // namespace
 
-Error to_error(const grpc::Status& status, const std::string& what) {
-  std::string words = what.empty() || status.error_message().empty() ? what + status.error_message()
-                                                                     : what + ": " + status.error_message();
-  switch (status.error_code()) {
-    case grpc::StatusCode::UNAVAILABLE:
-      return {Errc::connection_refused, std::move(words)};
-    case grpc::StatusCode::DEADLINE_EXCEEDED:
-      return {Errc::timed_out, std::move(words)};
-    case grpc::StatusCode::FAILED_PRECONDITION:
-      return {Errc::cluster_mismatch, std::move(words)};
-    case grpc::StatusCode::UNIMPLEMENTED:
-      return {Errc::unsupported_version, std::move(words)};
-    case grpc::StatusCode::PERMISSION_DENIED:
-    case grpc::StatusCode::UNAUTHENTICATED:
-      return {Errc::permission_denied, std::move(words)};
-    case grpc::StatusCode::RESOURCE_EXHAUSTED:
-      return {Errc::overloaded, std::move(words)};
-    default:
-      return {Errc::connection_closed, std::move(words)};
-  }
-}
-
 Channels::Channels(ChannelsOptions options) : options_(std::move(options)) { prepare_grpc(); }
 
 std::shared_ptr<grpc::Channel> Channels::make(const io::Endpoint& at, Purpose purpose) const {
@@ -126,7 +99,7 @@ std::shared_ptr<grpc::Channel> Channels::make(const io::Endpoint& at, Purpose pu
   arguments.SetMaxReceiveMessageSize(static_cast<int>(options_.message_bytes_max));
   arguments.SetMaxSendMessageSize(-1);
   return grpc::CreateCustomChannel(
-      to_target(at), options_.credentials ? options_.credentials : grpc::InsecureChannelCredentials(), arguments);
+      target_of(at), options_.credentials ? options_.credentials : grpc::InsecureChannelCredentials(), arguments);
 }
 
 Result<std::shared_ptr<grpc::Channel>> Channels::to(BrokerId broker, Purpose purpose) {

@@ -13,6 +13,7 @@
 #include "broker/base/result.h"
 #include "broker/io/network.h"
 #include "broker/rpc/byte_stream.h"
+#include "broker/rpc/wire/call_error.h"
 #include "broker/rpc/wire/handshake.h"
 
 namespace millrace::rpc {
@@ -65,8 +66,5 @@ class Channels {
   Mutex mutex_;
   std::map<std::pair<BrokerId, Purpose>, Known> known_ GUARDED_BY(mutex_);  // bounded by the brokers of the cluster
 };
-
-// What a failed call means here; `what` names the call.
-Error to_error(const grpc::Status& status, const std::string& what);
 
 }  // namespace millrace::rpc

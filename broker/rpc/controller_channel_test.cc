@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "broker/rpc/admin_test_support.h"
 #include "broker/rpc/controller.pb.h"
 #include "broker/rpc/controller_codec.h"
 #include "broker/rpc/rpc_server.h"
@@ -41,7 +42,16 @@ std::vector<ControllerCall> one_of_each_call() {
           metadata::AllocateProducerIds{BrokerId{4}},
           control::EnsureOffsetsTopic{},
           control::AutoCreateTopic{"t"},
-          control::ForwardedRequest{.frame = Bytes::copy_of("abc"), .client_host = "1.2.3.4", .listener = "PLAINTEXT"}};
+          control::ForwardedRequest{.frame = Bytes::copy_of("abc"), .client_host = "1.2.3.4", .listener = "PLAINTEXT"},
+          metadata::MayStop{BrokerId{4}, "me", std::chrono::seconds(5), true},
+          metadata::ReleasePermit{BrokerId{4}, "me"},
+          metadata::DrainLeadership{BrokerId{4}},
+          metadata::Decommission{BrokerId{4}, 3},
+          metadata::CancelDecommission{BrokerId{4}},
+          metadata::Rebalance{7},
+          control::PlanMoves{BrokerId{4}},
+          metadata::UnregisterBroker{BrokerId{4}},
+          control::DescribeCluster{}};
 }
 
 std::string serialized(const ControllerCall& call) {
@@ -65,6 +75,36 @@ TEST(ControllerCodec, every_call_arrives_as_it_was_made) {
   EXPECT_EQ(broker.listeners.at(0).port, 65535);
   EXPECT_EQ(broker.features.at("f"), (metadata::FeatureRange{1, 3}));
   EXPECT_EQ(broker.previous_epoch, -1);
+}
+
+TEST(ControllerCodec, there_is_one_of_each_call) {
+  const auto calls = one_of_each_call();
+  ASSERT_EQ(calls.size(), std::variant_size_v<ControllerCall>);
+  for (size_t i = 0; i < calls.size(); ++i) EXPECT_EQ(calls[i].index(), i);
+}
+
+TEST(ControllerCodec, what_operators_hear_arrives_as_it_was_given) {
+  const std::vector<ControllerAnswer> answers{metadata::MayStopReply{.expires_ms = 5},
+                                              control::WasSo{true},
+                                              control::WasSo{false},
+                                              metadata::DrainLeadershipReply{.moved = 3},
+                                              metadata::MovePlan{.moves = {}, .moving = 1, .left = 2, .stuck = 3},
+                                              full_report(),
+                                              Unit{}};
+  for (const ControllerAnswer& answer : answers) {
+    v1::ControllerAnswer wire, again;
+    encode(answer, wire);
+    const auto read = decode(wire);
+    ASSERT_TRUE(read) << read.error().to_string();
+    EXPECT_EQ(read->index(), answer.index());
+    encode(*read, again);
+    EXPECT_EQ(again.SerializeAsString(), wire.SerializeAsString()) << answer.index();
+  }
+  v1::ControllerAnswer wire;
+  encode(ControllerAnswer(control::WasSo{true}), wire);
+  EXPECT_TRUE(std::get<control::WasSo>(*decode(wire)).was_so);
+  wire.mutable_may_stop();
+  EXPECT_EQ(decode(wire).error().code, Errc::malformed) << "neither a permit nor a refusal";
 }
 
 TEST(ControllerCodec, values_that_do_not_fit_are_refused) {

@@ -1,5 +1,6 @@
 #include "broker/rpc/controller_codec.h"
 
+#include "broker/rpc/admin_codec.h"
 #include "broker/rpc/controller.pb.h"
 #include "broker/rpc/wire/wire_values.h"
 
@@ -74,6 +75,23 @@ void fill(v1::ControllerCall& call, const control::ForwardedRequest& from) {
   to.set_client_host(from.client_host);
   to.set_listener(from.listener);
 }
+void fill(v1::ControllerCall& call, const metadata::MayStop& from) { encode(from, *call.mutable_may_stop()); }
+void fill(v1::ControllerCall& call, const metadata::ReleasePermit& from) {
+  encode(from, *call.mutable_release_permit());
+}
+void fill(v1::ControllerCall& call, const metadata::DrainLeadership& from) {
+  encode(from, *call.mutable_drain_leadership());
+}
+void fill(v1::ControllerCall& call, const metadata::Decommission& from) { encode(from, *call.mutable_decommission()); }
+void fill(v1::ControllerCall& call, const metadata::CancelDecommission& from) {
+  encode(from, *call.mutable_cancel_decommission());
+}
+void fill(v1::ControllerCall& call, const metadata::Rebalance& from) { encode(from, *call.mutable_rebalance()); }
+void fill(v1::ControllerCall& call, const control::PlanMoves& from) { encode(from, *call.mutable_plan_moves()); }
+void fill(v1::ControllerCall& call, const metadata::UnregisterBroker& from) {
+  encode(from, *call.mutable_unregister());
+}
+void fill(v1::ControllerCall& call, const control::DescribeCluster&) { call.mutable_describe_cluster(); }
 
 template <class Int, class From>
 Result<Int> narrowed(From value, const char* what) {
@@ -165,9 +183,28 @@ void fill(v1::ControllerAnswer& answer, const metadata::ProducerIdBlock& from) {
 void fill(v1::ControllerAnswer& answer, const control::OffsetsTopicReply& from) {
   answer.mutable_ensure_offsets_topic()->set_partitions(from.partitions);
 }
-void fill(v1::ControllerAnswer& answer, const Unit&) { answer.mutable_auto_create_topic(); }
+void fill(v1::ControllerAnswer& answer, const Unit&) { answer.mutable_done(); }
 void fill(v1::ControllerAnswer& answer, const control::ForwardedReply& from) {
   answer.mutable_forwarded_request()->set_frame(from.frame.data(), from.frame.size());
+}
+void fill(v1::ControllerAnswer& answer, const metadata::MayStopReply& from) {
+  encode(from, *answer.mutable_may_stop());
+}
+void fill(v1::ControllerAnswer& answer, const control::WasSo& from) {
+  answer.mutable_was_so()->set_was_so(from.was_so);
+}
+void fill(v1::ControllerAnswer& answer, const metadata::DrainLeadershipReply& from) {
+  encode(from, *answer.mutable_drain_leadership());
+}
+void fill(v1::ControllerAnswer& answer, const metadata::MovePlan& from) { encode(from, *answer.mutable_moves()); }
+void fill(v1::ControllerAnswer& answer, const metadata::ClusterReport& from) {
+  encode(from, *answer.mutable_cluster());
+}
+
+template <class Value>
+Result<ControllerAnswer> as_answer(Result<Value> from) {
+  if (!from) return std::move(from).error();
+  return ControllerAnswer(std::move(*from));
 }
 
 ControllerAnswer read(const v1::BrokerHeartbeatReply& from) {
@@ -218,6 +255,24 @@ Result<ControllerCall> decode(const v1::ControllerCall& from) {
       return ControllerCall(control::ForwardedRequest{.frame = Bytes::copy_of(from.forwarded_request().frame()),
                                                       .client_host = from.forwarded_request().client_host(),
                                                       .listener = from.forwarded_request().listener()});
+    case v1::ControllerCall::kMayStop:
+      return decode(from.may_stop());
+    case v1::ControllerCall::kReleasePermit:
+      return decode(from.release_permit());
+    case v1::ControllerCall::kDrainLeadership:
+      return decode(from.drain_leadership());
+    case v1::ControllerCall::kDecommission:
+      return decode(from.decommission());
+    case v1::ControllerCall::kCancelDecommission:
+      return decode(from.cancel_decommission());
+    case v1::ControllerCall::kRebalance:
+      return decode(from.rebalance());
+    case v1::ControllerCall::kPlanMoves:
+      return decode(from.plan_moves());
+    case v1::ControllerCall::kUnregister:
+      return decode(from.unregister());
+    case v1::ControllerCall::kDescribeCluster:
+      return ControllerCall(control::DescribeCluster{});
     case v1::ControllerCall::BODY_NOT_SET:
       break;
   }
@@ -247,10 +302,20 @@ Result<ControllerAnswer> decode(const v1::ControllerAnswer& from) {
                                                         from.allocate_producer_ids().count()});
     case v1::ControllerAnswer::kEnsureOffsetsTopic:
       return ControllerAnswer(control::OffsetsTopicReply{from.ensure_offsets_topic().partitions()});
-    case v1::ControllerAnswer::kAutoCreateTopic:
+    case v1::ControllerAnswer::kDone:
       return ControllerAnswer(Unit{});
     case v1::ControllerAnswer::kForwardedRequest:
       return ControllerAnswer(control::ForwardedReply{Bytes::copy_of(from.forwarded_request().frame())});
+    case v1::ControllerAnswer::kMayStop:
+      return as_answer(decode(from.may_stop()));
+    case v1::ControllerAnswer::kWasSo:
+      return ControllerAnswer(control::WasSo{from.was_so().was_so()});
+    case v1::ControllerAnswer::kDrainLeadership:
+      return ControllerAnswer(decode(from.drain_leadership()));
+    case v1::ControllerAnswer::kMoves:
+      return ControllerAnswer(decode(from.moves()));
+    case v1::ControllerAnswer::kCluster:
+      return as_answer(decode(from.cluster()));
     case v1::ControllerAnswer::BODY_NOT_SET:
       break;
   }

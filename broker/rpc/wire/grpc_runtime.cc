@@ -41,4 +41,9 @@ void prepare_grpc() {
   });
 }
 
+std::string target_of(const io::Endpoint& at) {
+  return at.host.find(':') == std::string::npos ? "dns:" + at.to_string()
+                                                : "dns:[" + at.host + "]:" + std::to_string(at.port);
+}
+
 }  // namespace millrace::rpc

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <string>
+
+#include "broker/io/network.h"
+
 namespace millrace::rpc {
 
 // Before the first use of gRPC in the process; idempotent, any thread.
@@ -9,5 +13,8 @@ namespace millrace::rpc {
 // ten seconds for its poller of unfinished writes, and taking down the threads of its callbacks with the last channel
 // was seen to abort the process (1.51).
 void prepare_grpc();
+
+// What a channel to the address is made with.
+std::string target_of(const io::Endpoint& at);
 
 }  // namespace millrace::rpc
