@@ -77,7 +77,7 @@ struct MayStop {
   BrokerId node;
   std::string holder;  // who asks; may ask again to keep it longer
   std::chrono::milliseconds ttl{0};
-  // Partitions of one replica are down while their broker is, whatever anybody waits for.
+  // Partitions of one replica, and a quorum of one, are down while their broker is, whatever anybody waits for.
   bool accept_single_replicas = false;
 };
 enum class StopRule : uint8_t { other_permit, min_insync, no_other_leader, quorum_majority };

@@ -80,8 +80,11 @@ void note_partitions(MayStopReply& reply, const ControllerState& state, const Ma
   }
 }
 
-std::optional<StopRefusal> quorum_needs(const ClusterImage& image, BrokerId node, const DecisionContext& context) {
+std::optional<StopRefusal> quorum_needs(const ClusterImage& image, const MayStop& command,
+                                        const DecisionContext& context) {
+  const BrokerId node = command.node;
   const std::vector<QuorumView::Voter> voters = quorum_of(context).voters;
+  if (command.accept_single_replicas && voters.size() == 1) return {};  // the log has a single replica, too
   if (std::none_of(voters.begin(), voters.end(), [&](const auto& voter) { return voter.id == node; })) return {};
   Timestamp since = kNoTimestamp;
   size_t remaining = 0;
@@ -115,7 +118,7 @@ void note_refusals(MayStopReply& reply, const ControllerState& state, const MayS
   // Who is down already takes nothing away, so what it left behind is no reason.
   const bool down = image.find_broker(command.node)->fenced;
   if (held != nullptr && down) return;
-  note(reply, quorum_needs(image, command.node, context));
+  note(reply, quorum_needs(image, command, context));
   if (!down) note_partitions(reply, state, command, context);
 }
 

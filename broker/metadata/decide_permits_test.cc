@@ -132,6 +132,14 @@ TEST_F(PermitsTest, a_broker_that_is_down_already_may_be_handled) {
   EXPECT_TRUE(granted(1));
 }
 
+TEST_F(PermitsTest, a_quorum_of_one_may_stop_when_single_replicas_may) {
+  cluster.quorum = {{{BrokerId{0}, true}}};
+  EXPECT_EQ(ask(0).refusal()->rule, StopRule::quorum_majority);
+  EXPECT_FALSE(ask(0, "operator", true).refusal());
+  cluster.quorum = {{{BrokerId{0}, true}, {BrokerId{1}, true}}};
+  EXPECT_EQ(ask(0, "operator", true).refusal()->rule, StopRule::quorum_majority) << "this one has two";
+}
+
 TEST_F(PermitsTest, the_quorum_keeps_a_majority) {
   cluster.quorum = {{{BrokerId{0}, true}, {BrokerId{1}, true}, {BrokerId{2}, false}}};
   EXPECT_EQ(refusal(0), "the metadata quorum needs 2 of its 3 members and would have 1 without broker 0");

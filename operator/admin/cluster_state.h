@@ -35,7 +35,8 @@ struct StopQuestion {
   BrokerId node = kNoBroker;
   std::string holder;
   std::chrono::milliseconds ttl{0};
-  bool accept_single_replicas = false;  // their partitions go down with their broker, whatever anybody waits for
+  // Their partitions, and a quorum of one, are down while their broker is, whatever anybody waits for.
+  bool accept_single_replicas = false;
 };
 struct StopRefusal {
   enum class Rule : uint8_t { unknown, other_permit, min_insync, no_other_leader, quorum_majority };

@@ -82,6 +82,7 @@ class FakeCluster::FakeClient final : public Client {
     MutexLock lock(cluster_.mutex_);
     TRY(cluster_.begin("delete_topic"));
     if (cluster_.topics_.erase(name) == 0) return Error{Errc::unknown_topic_or_partition, "topic " + name};
+    if (cluster_.operated_ != nullptr) cluster_.operated_->remove_topic(name);
     cluster_.changes_.push_back("delete_topic " + name);
     return cluster_.end("delete_topic");
   }
@@ -102,6 +103,8 @@ class FakeCluster::FakeConnector final : public Connector {
 };
 
 std::unique_ptr<Connector> FakeCluster::connector() { return std::make_unique<FakeConnector>(*this); }
+
+void FakeCluster::share(FakeClusterAdmin& operated) { operated_ = &operated; }
 
 void FakeCluster::set_reachable(bool reachable) {
   MutexLock lock(mutex_);
@@ -188,6 +191,7 @@ void FakeCluster::set_partitions(TopicDescription& topic, int32_t count, int32_t
     partition.in_sync = partition.replicas;
     topic.partitions.push_back(std::move(partition));
   }
+  if (operated_ != nullptr) operated_->put_topic(topic.name, count, replicas, replicas < 3 ? 1 : 2);
 }
 
 }  // namespace millrace::admin

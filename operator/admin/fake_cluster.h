@@ -10,6 +10,7 @@
 
 #include "broker/base/mutex.h"
 #include "operator/admin/client.h"
+#include "operator/admin/fake_cluster_admin.h"
 
 namespace millrace::admin {
 
@@ -18,6 +19,8 @@ namespace millrace::admin {
 class FakeCluster {
  public:
   explicit FakeCluster(int32_t brokers = 1) : brokers_(brokers) {}
+  // Its topics are on these brokers, too, and its voters theirs. They outlive it.
+  void share(FakeClusterAdmin& operated);
 
   // Clients of a cluster that is down get connection_refused.
   void set_reachable(bool reachable);
@@ -55,7 +58,8 @@ class FakeCluster {
   void set_partitions(TopicDescription& topic, int32_t count, int32_t replicas) REQUIRES(mutex_);
 
   const int32_t brokers_;
-  mutable Mutex mutex_;  // a leaf
+  FakeClusterAdmin* operated_ = nullptr;  // set before the first call; may be null
+  mutable Mutex mutex_;                   // a leaf
   std::function<std::optional<Error>(bool is_done)> hook_ GUARDED_BY(mutex_);
   bool reachable_ GUARDED_BY(mutex_) = true;
   std::map<std::string, Topic> topics_ GUARDED_BY(mutex_);

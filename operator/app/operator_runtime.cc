@@ -1,5 +1,6 @@
 #include "operator/app/operator_runtime.h"
 
+#include "operator/admin/grpc_cluster_admin.h"
 #include "operator/app/metrics_text.h"
 
 namespace millrace::app {
@@ -7,10 +8,12 @@ namespace millrace::app {
 Result<std::unique_ptr<OperatorRuntime>> OperatorRuntime::start(const RuntimeOptions& options) {
   std::unique_ptr<OperatorRuntime> runtime(new OperatorRuntime());
   TRY_ASSIGN(runtime->loop_, io::posix::EpollEventLoop::start("admin"));
-  runtime->connector_ = std::make_unique<admin::WireConnector>(
+  runtime->kafka_ = std::make_unique<admin::WireConnector>(
       admin::WireOptions{.network = &runtime->network_, .loop = runtime->loop_.get()});
+  runtime->brokers_ = std::make_unique<admin::GrpcClusterAdminConnector>();
   TRY_ASSIGN(runtime->controller_, controller::Controller::start({.kube = options.kube,
-                                                                  .connector = runtime->connector_.get(),
+                                                                  .kafka = runtime->kafka_.get(),
+                                                                  .brokers = runtime->brokers_.get(),
                                                                   .clock = options.clock,
                                                                   .defaults = options.defaults,
                                                                   .name_space = options.name_space}));
@@ -28,7 +31,8 @@ OperatorRuntime::~OperatorRuntime() {
   // Calls in progress end when the loop does, so that a broker that does not answer cannot hold up the stop.
   if (loop_) loop_->stop();
   controller_.reset();
-  connector_.reset();
+  brokers_.reset();
+  kafka_.reset();
 }
 
 std::string product_version() { return MILLRACE_VERSION; }

@@ -6,6 +6,7 @@
 #include "broker/base/clock.h"
 #include "broker/io/posix/epoll_event_loop.h"
 #include "broker/io/posix/epoll_network.h"
+#include "operator/admin/cluster_admin.h"
 #include "operator/admin/wire_client.h"
 #include "operator/app/http_endpoint.h"
 #include "operator/controller/controller.h"
@@ -35,7 +36,8 @@ class OperatorRuntime {
 
   io::posix::EpollNetwork network_;
   std::unique_ptr<io::posix::EpollEventLoop> loop_;
-  std::unique_ptr<admin::WireConnector> connector_;
+  std::unique_ptr<admin::WireConnector> kafka_;
+  std::unique_ptr<admin::ClusterAdminConnector> brokers_;
   std::unique_ptr<controller::Controller> controller_;
   std::unique_ptr<HttpEndpoint> http_;
 };

@@ -39,7 +39,7 @@ std::string what_matters_to_topics(const kube::Object& cluster) {
 Controller::Controller(ControllerOptions options)
     : options_(std::move(options)),
       queue_(*options_.clock),
-      reconciler_(*options_.kube, *options_.connector, *options_.clock, options_.defaults) {}
+      reconciler_(*options_.kube, {*options_.kafka, *options_.brokers}, *options_.clock, options_.defaults) {}
 
 Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options) {
   std::unique_ptr<Controller> controller(new Controller(std::move(options)));

@@ -10,6 +10,7 @@
 #include "broker/base/clock.h"
 #include "broker/base/mutex.h"
 #include "operator/admin/client.h"
+#include "operator/admin/cluster_admin.h"
 #include "operator/controller/controller_metrics.h"
 #include "operator/controller/queue.h"
 #include "operator/controller/reconciler.h"
@@ -19,7 +20,8 @@ namespace millrace::controller {
 
 struct ControllerOptions {
   kube::Client* kube = nullptr;
-  admin::Connector* connector = nullptr;
+  admin::Connector* kafka = nullptr;
+  admin::ClusterAdminConnector* brokers = nullptr;
   const Clock* clock = nullptr;
   desired::Defaults defaults;
   std::string name_space;  // "": all of them

@@ -17,8 +17,11 @@ class Driven : public Controller {
 class ControllerTest : public ReconcilerTest {
  protected:
   void start() {
-    controller_ = std::make_unique<Driven>(ControllerOptions{
-        .kube = api_.get(), .connector = connector_.get(), .clock = &clock_, .defaults = {.version = "1"}});
+    controller_ = std::make_unique<Driven>(ControllerOptions{.kube = api_.get(),
+                                                             .kafka = kafka_connector_.get(),
+                                                             .brokers = brokers_connector_.get(),
+                                                             .clock = &clock_,
+                                                             .defaults = {.version = "1"}});
     ASSERT_TRUE(controller_->watch_all().has_value());
   }
   ~ControllerTest() override { controller_.reset(); }
@@ -95,7 +98,7 @@ TEST_F(ControllerTest, news_of_a_cluster_that_topics_have_nothing_to_do_with_are
   ASSERT_TRUE(store_->update_status(object->with_status(status)).has_value());
   run();
   EXPECT_EQ(topic_passes(), before);
-  kafka_.set_reachable(false);
+  set_reachable(false);
   wait_and_run(plan::kResync);
   EXPECT_EQ(state("KafkaCluster", "orders"), "KafkaUnreachable");
   EXPECT_EQ(topic_state("a"), "WaitingForCluster");
@@ -146,6 +149,7 @@ TEST_F(ControllerTest, a_broken_connection_to_the_api_server_hides_nothing) {
   api_->lose_watches();
   // Until the watches are there again nothing is told: a set that goes, a topic that comes.
   ASSERT_TRUE(store_->remove({"StatefulSet", "default", "orders-kafka"}, "").has_value());
+  brokers_.stop_broker(0);
   apply(topic("b"));
   run();
   wait_and_run(plan::kCheckSoon);

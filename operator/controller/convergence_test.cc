@@ -21,10 +21,14 @@ class World : public ReconcilerTest {
 
   void TestBody() override {}
 
-  World() {
+  World() : ReconcilerTest(/*kafka_brokers=*/3) {
     kafka_.on_change([this](bool is_done) { return api_->on_outside_write(is_done); });
+    brokers_.on_change([this](bool is_done) { return api_->on_outside_write(is_done); });
   }
-  ~World() override { kafka_.on_change({}); }
+  ~World() override {
+    kafka_.on_change({});
+    brokers_.on_change({});
+  }
   void make() { apply(cluster() + topic("a") + topic("b", "partitions: 1, config: {retention.ms: 5}")); }
   void remove(const std::string& kind, const std::string& name) {
     ASSERT_TRUE(store_->remove({kind, "default", name}, "").has_value());
@@ -32,14 +36,14 @@ class World : public ReconcilerTest {
   void fault_at(int64_t n, Fault fault) { api_->fault_at_write(n, fault); }
   int64_t writes() const { return api_->writes(); }
 
-  // Passes until one round finds nothing to do. An operator that died is followed by another.
+  // Passes until one round finds nothing to do or to wait for. An operator that died is followed by another.
   void run() {
     for (int round = 0; round < 40; ++round) {
       bool is_at_rest = true;
       for (const char* kind : {"KafkaCluster", "KafkaTopic"}) {
         for (const kube::Object& object : all(kind)) {
           const auto outcome = reconciler_->reconcile(object.key());
-          is_at_rest = is_at_rest && outcome && !outcome->did_steps;
+          is_at_rest = is_at_rest && outcome && !outcome->did_steps && outcome->check_again == plan::kResync;
           if (!api_->is_dead()) continue;
           replace_operator();
         }
@@ -74,9 +78,11 @@ class World : public ReconcilerTest {
     }
     return result;
   }
-  // What Kafka was asked to change, in an order that does not depend on who was disturbed.
+  // What Kafka and its brokers were asked to change, in an order that does not depend on who was disturbed.
   std::vector<std::string> changes() const {
     std::vector<std::string> result = kafka_.changes();
+    const std::vector<std::string> of_brokers = brokers_.changes();
+    result.insert(result.end(), of_brokers.begin(), of_brokers.end());
     std::sort(result.begin(), result.end());
     return result;
   }
@@ -87,6 +93,12 @@ class World : public ReconcilerTest {
       for (const kube::Object& object : all(kind)) (void)reconciler_->reconcile(object.key());
     }
     run_pods();
+  }
+  int pods_made() const { return pods_made_; }
+  int permits() const {
+    const admin::ClusterState state = brokers_.state();
+    return static_cast<int>(std::count_if(state.brokers.begin(), state.brokers.end(),
+                                          [](const admin::BrokerState& one) { return one.permit.has_value(); }));
   }
   size_t count(const std::string& kind) { return all(kind).size(); }
   bool is_dead() const { return api_->is_dead(); }
@@ -144,6 +156,21 @@ TEST(Convergence, they_change_whatever_write_is_the_last) {
         world.run();
       },
       8);
+}
+
+TEST(Convergence, three_brokers_restart_one_after_the_other_under_permits_whatever_write_is_the_last) {
+  expect_the_same_end(
+      [](World& world) {
+        world.apply(World::cluster("{replicas: 3}") + World::topic("a", "partitions: 3, replicas: 3"));
+        world.run();
+      },
+      [](World& world) {
+        world.apply(World::cluster("{replicas: 3, config: {log.retention.hours: 1}}"));
+        world.run();
+        EXPECT_EQ(world.pods_made(), 6);
+        EXPECT_EQ(world.permits(), 0) << "all were given back";
+      },
+      12);
 }
 
 TEST(Convergence, topics_and_then_their_cluster_are_deleted_whatever_write_is_the_last) {

@@ -19,15 +19,18 @@ Status gone_is_fine(Status status, Errc gone) {
 
 class Executor {
  public:
-  Executor(kube::Client& kube, admin::Client* kafka, kube::Object object)
-      : kube_(kube), kafka_(kafka), object_(std::move(object)) {}
+  Executor(const Hands& hands, kube::Object object) : hands_(hands), object_(std::move(object)) {}
 
   Status operator()(const plan::ApplyObject& step) {
-    TRY(kube_.apply(step.object, kube::kFieldManager));
+    TRY(hands_.kube.apply(step.object, kube::kFieldManager));
     return ok();
   }
   Status operator()(const plan::RestartPod& step) {
-    return gone_is_fine(kube_.remove({"Pod", object_.name_space(), step.name}, step.uid), Errc::not_found);
+    return gone_is_fine(hands_.kube.remove({"Pod", object_.name_space(), step.name}, step.uid), Errc::not_found);
+  }
+  Status operator()(const plan::ReleasePermit& step) {
+    TRY(brokers().release_permit(BrokerId(step.broker), step.holder));
+    return ok();
   }
   Status operator()(const plan::AddFinalizer&) { return replace(object_.with_finalizer(plan::kTopicFinalizer)); }
   Status operator()(const plan::DropFinalizer&) { return replace(object_.without_finalizer(plan::kTopicFinalizer)); }
@@ -47,24 +50,27 @@ class Executor {
 
  private:
   admin::Client& kafka() {
-    ENSURE(kafka_ != nullptr);
-    return *kafka_;
+    ENSURE(hands_.kafka != nullptr);
+    return *hands_.kafka;
+  }
+  admin::ClusterAdmin& brokers() {
+    ENSURE(hands_.brokers != nullptr);
+    return *hands_.brokers;
   }
   Status replace(const kube::Object& object) {
-    TRY_ASSIGN(object_, kube_.update(object));
+    TRY_ASSIGN(object_, hands_.kube.update(object));
     return ok();
   }
 
-  kube::Client& kube_;
-  admin::Client* kafka_;
+  const Hands& hands_;
   kube::Object object_;
 };
 
 }  // namespace
 
-Status execute(const plan::Plan& plan, kube::Client& kube, admin::Client* kafka, kube::Object object) {
+Status execute(const plan::Plan& plan, const Hands& hands, kube::Object object) {
   const std::string about = object.key().to_string();
-  Executor executor(kube, kafka, std::move(object));
+  Executor executor(hands, std::move(object));
   for (const plan::Step& step : plan.steps) {
     const std::string words = plan::to_string(step);
     TRY(std::visit(executor, step));

@@ -4,12 +4,35 @@
 
 namespace millrace::controller {
 
+namespace {
+
+template <class Map, class Connect>
+auto kept(Map& clients, const kube::ObjectKey& cluster, const std::string& addresses, Connect connect)
+    -> Result<decltype(clients.begin()->second.client.get())> {
+  const auto found = clients.find(cluster);
+  if (found != clients.end() && found->second.addresses == addresses) return found->second.client.get();
+  TRY_ASSIGN(auto client, connect());
+  if (clients.size() >= KafkaClients::kClientsMax) clients.clear();  // they are connected again when they are needed
+  return clients.insert_or_assign(cluster, typename Map::mapped_type{addresses, std::move(client)})
+      .first->second.client.get();
+}
+
+}  // namespace
+
 Result<admin::Client*> KafkaClients::of(const kube::ObjectKey& cluster, const std::string& bootstrap) {
-  const auto kept = clients_.find(cluster);
-  if (kept != clients_.end() && kept->second.bootstrap == bootstrap) return kept->second.client.get();
-  TRY_ASSIGN(std::unique_ptr<admin::Client> client, connector_.connect(bootstrap));
-  if (clients_.size() >= kClientsMax) clients_.clear();  // they are connected again when they are needed
-  return clients_.insert_or_assign(cluster, Kept{bootstrap, std::move(client)}).first->second.client.get();
+  return kept(kafka_clients_, cluster, bootstrap, [&] { return kafka_.connect(bootstrap); });
+}
+
+Result<admin::ClusterAdmin*> KafkaClients::brokers_of(const kube::ObjectKey& cluster,
+                                                      const admin::ClusterAdminOptions& options) {
+  std::string addresses = options.cluster_id;
+  for (const io::Endpoint& broker : options.brokers) addresses += " " + broker.to_string();
+  return kept(broker_clients_, cluster, addresses, [&] { return brokers_.connect(options); });
+}
+
+void KafkaClients::forget(const kube::ObjectKey& cluster) {
+  kafka_clients_.erase(cluster);
+  broker_clients_.erase(cluster);
 }
 
 }  // namespace millrace::controller

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <string>
 #include <vector>
 
 #include "operator/api/kafka_cluster.h"
@@ -15,6 +17,21 @@ namespace millrace::controller {
 // say is part of the observation.
 Result<plan::ClusterObserved> observe_cluster(kube::Client& kube, KafkaClients& clients,
                                               const api::KafkaCluster& cluster);
+
+// How long a permit lasts that is not given back: longer than a restart takes, and no longer than anybody would wait
+// for an operator that is gone. One that ends early costs nothing: the next is given only while all is in sync.
+inline constexpr std::chrono::minutes kPermitTime{10};
+// What the brokers say of their cluster.
+plan::KafkaFacts kafka_facts(KafkaClients& clients, const api::KafkaCluster& cluster,
+                             const plan::ClusterObserved& observed);
+// Asks the brokers' controller. That it could not be asked is an answer, too.
+plan::Answer ask(KafkaClients& clients, const api::KafkaCluster& cluster, const plan::ClusterObserved& observed,
+                 const plan::Question& question);
+// The client of the cluster's brokers, those that are ready first. connection_refused: none is running yet.
+Result<admin::ClusterAdmin*> brokers_of(KafkaClients& clients, const api::KafkaCluster& cluster,
+                                        const std::vector<plan::PodFacts>& pods, const std::string& cluster_id);
+// Where the broker of a pod answers other brokers and operators; host "" while that is not known.
+io::Endpoint rpc_address(const api::KafkaCluster& cluster, const plan::PodFacts& pod);
 // `index` is listed when it is not yet.
 Result<plan::TopicObserved> observe_topic(kube::Client& kube, KafkaClients& clients, TopicIndex& index,
                                           const api::KafkaTopic& topic);

@@ -73,22 +73,6 @@ plan::PodFacts facts_of(const kube::Object& pod) {
   return facts;
 }
 
-plan::KafkaFacts ask(KafkaClients& clients, const api::KafkaCluster& cluster, const std::vector<plan::PodFacts>& pods) {
-  const Result<admin::Client*> client = client_of(clients, cluster, pods);
-  if (!client) return {.error = client.error().to_string()};
-  const Result<admin::ClusterDescription> described = (*client)->describe_cluster();
-  if (!described) return {.error = described.error().to_string()};
-  plan::KafkaFacts facts{.is_reachable = true, .cluster_id = described->cluster_id};
-  for (const admin::BrokerDescription& broker : described->brokers) {
-    facts.brokers.push_back({.id = broker.id.value(),
-                             .rack = broker.rack,
-                             .leaders = broker.leaders,
-                             .partitions = broker.partitions,
-                             .out_of_sync = broker.out_of_sync});
-  }
-  return facts;
-}
-
 // Claims outlive their cluster. They are asked only until a ConfigMap has the answer.
 Result<std::string> claimed_id(kube::Client& kube, const api::KafkaCluster& cluster,
                                const std::vector<kube::Object>& owned) {
@@ -138,7 +122,7 @@ Result<plan::ClusterObserved> observe_cluster(kube::Client& kube, KafkaClients& 
   }
   TRY_ASSIGN(result.pods, observe_pods(kube, cluster.name_space, cluster.name));
   TRY_ASSIGN(result.claimed_id, claimed_id(kube, cluster, result.owned));
-  result.kafka = ask(clients, cluster, result.pods);
+  result.kafka = kafka_facts(clients, cluster, result);
   return result;
 }
 

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "operator/api/kafka_topic.h"
-#include "operator/controller/execute.h"
 #include "operator/controller/observe.h"
 #include "operator/controller/status.h"
 #include "operator/plan/cluster_plan.h"
@@ -29,9 +28,17 @@ Result<Outcome> Reconciler::reconcile_cluster(const kube::Object& object) {
   const Result<api::KafkaCluster> cluster = api::KafkaCluster::from(object);
   if (!cluster) return refuse_spec(object, cluster.error());
   if (cluster->is_deleting) return Outcome{.check_again = plan::kResync};
-  TRY_ASSIGN(const plan::ClusterObserved observed, observe_cluster(kube_, clients_, *cluster));
-  const plan::Plan plan = plan::plan_cluster(*cluster, observed, defaults_);
-  TRY(carry_out(plan, nullptr, object));
+  TRY_ASSIGN(plan::ClusterObserved observed, observe_cluster(kube_, clients_, *cluster));
+  plan::Plan plan = plan::plan_cluster(*cluster, observed, defaults_);
+  if (plan.ask) {
+    observed.answer = ask(clients_, *cluster, observed, *plan.ask);
+    plan = plan::plan_cluster(*cluster, observed, defaults_);
+  }
+  Hands hands{.kube = kube_};
+  if (observed.kafka.is_reachable) {
+    TRY_ASSIGN(hands.brokers, brokers_of(clients_, *cluster, observed.pods, plan::cluster_id_of(*cluster, observed)));
+  }
+  TRY(carry_out(plan, hands, object));
   if (!plan.steps.empty()) return Outcome{.did_steps = true};
   TRY(write(object, plan::cluster_status(*cluster, observed, plan, defaults_), plan));
   return Outcome{.check_again = plan.check_again};
@@ -43,14 +50,14 @@ Result<Outcome> Reconciler::reconcile_topic(const kube::Object& object) {
   TRY_ASSIGN(const plan::TopicObserved observed, observe_topic(kube_, clients_, topics_, *topic));
   plan::Plan plan = plan::plan_topic(*topic, observed);
 
-  admin::Client* kafka = nullptr;
+  Hands hands{.kube = kube_};
   if (!plan.steps.empty() && observed.cluster == plan::ClusterState::reachable) {
     TRY_ASSIGN(const kube::Object cluster_object, kube_.get({"KafkaCluster", topic->name_space, topic->cluster}));
     TRY_ASSIGN(const api::KafkaCluster cluster, api::KafkaCluster::from(cluster_object));
     TRY_ASSIGN(const std::vector<plan::PodFacts> pods, observe_pods(kube_, topic->name_space, topic->cluster));
-    TRY_ASSIGN(kafka, client_of(clients_, cluster, pods));
+    TRY_ASSIGN(hands.kafka, client_of(clients_, cluster, pods));
   }
-  if (const Status done = carry_out(plan, kafka, object); !done) {
+  if (const Status done = carry_out(plan, hands, object); !done) {
     const Errc code = done.error().code;
     // Seen anew, the plan will be another; what did not get through is tried again.
     if (admin::is_unreachable(code) || code == Errc::conflict || code == Errc::topic_already_exists) {
@@ -76,11 +83,11 @@ Result<Outcome> Reconciler::refuse_spec(const kube::Object& object, const Error&
 }
 
 Status Reconciler::write(const kube::Object& object, Json fields, const plan::Plan& plan) {
-  return write_status(kube_, object, composed_status(object, std::move(fields), plan.conditions, clock_.wall_ms()));
+  return write_status(kube_, object, composed_status(object, std::move(fields), plan, clock_.wall_ms()));
 }
 
-Status Reconciler::carry_out(const plan::Plan& plan, admin::Client* kafka, const kube::Object& object) {
-  TRY(execute(plan, kube_, kafka, object));
+Status Reconciler::carry_out(const plan::Plan& plan, const Hands& hands, const kube::Object& object) {
+  TRY(execute(plan, hands, object));
   for (const plan::Note& note : plan.notes) write_event(kube_, object, note, clock_.wall_ms());
   return ok();
 }

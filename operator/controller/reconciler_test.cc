@@ -154,13 +154,13 @@ TEST_F(ReconcilerTest, what_cannot_be_done_is_refused_and_what_runs_goes_on) {
 TEST_F(ReconcilerTest, an_unreachable_cluster_is_said_to_be_so_and_recovers) {
   apply(cluster() + topic("a"));
   settle();
-  kafka_.set_reachable(false);
+  set_reachable(false);
   settle();
   EXPECT_EQ(state("KafkaCluster", "orders"), "KafkaUnreachable");
   EXPECT_EQ(topic_state("a"), "WaitingForCluster");
   EXPECT_EQ(store_->get({"KafkaTopic", "default", "a"})->number_at({"status", "partitions"}), 2)
       << "the last that was known";
-  kafka_.set_reachable(true);
+  set_reachable(true);
   settle();
   EXPECT_EQ(topic_state("a"), "ready");
 }

@@ -3,6 +3,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,9 +14,11 @@
 #include "broker/io/sim/sim_file_system.h"
 #include "broker/io/sim/sim_random.h"
 #include "operator/admin/fake_cluster.h"
+#include "operator/admin/fake_cluster_admin.h"
 #include "operator/api/manifest.h"
 #include "operator/api/schema.h"
 #include "operator/controller/reconciler.h"
+#include "operator/desired/quorum.h"
 #include "operator/kube/faulty_client.h"
 #include "operator/local/store.h"
 
@@ -27,7 +30,10 @@ using kube::Json;
 // test's words: apply, settle, then what is ready and why not.
 class ReconcilerTest : public testing::Test {
  protected:
-  explicit ReconcilerTest(int32_t kafka_brokers = 1) : kafka_(kafka_brokers) { reopen(); }
+  explicit ReconcilerTest(int32_t kafka_brokers = 1) : kafka_(kafka_brokers) {
+    kafka_.share(brokers_);
+    reopen();
+  }
 
   void reopen(size_t watch_backlog_max = local::kWatchBacklogMax) {
     store_ = std::move(*local::Store::open(
@@ -46,7 +52,8 @@ class ReconcilerTest : public testing::Test {
   }
   // Of the newest operator; the one before is gone.
   void restart_operator() {
-    reconciler_ = std::make_unique<Reconciler>(*api_, *connector_, clock_, desired::Defaults{.version = "1"});
+    reconciler_ = std::make_unique<Reconciler>(*api_, Reconciler::Connectors{*kafka_connector_, *brokers_connector_},
+                                               clock_, desired::Defaults{.version = "1"});
   }
 
   void apply(const std::string& manifests) {
@@ -64,20 +71,36 @@ class ReconcilerTest : public testing::Test {
 
   std::vector<kube::Object> all(std::string_view kind) { return *store_->list(kind, "", {}); }
 
-  // As a StatefulSet controller and a kubelet would.
+  // As a StatefulSet controller, a kubelet, and the brokers would.
   void run_pods() {
     for (const kube::Object& set : all("StatefulSet")) {
-      for (int64_t i = 0; i < set.number_at({"spec", "replicas"}); ++i) make_pod(set, i);
+      const int64_t replicas = set.number_at({"spec", "replicas"});
+      if (brokers_.voters().empty()) begin_quorum(replicas);
+      for (int64_t i = 0; i < replicas; ++i) make_pod(set, i);
     }
   }
+  void begin_quorum(int64_t replicas) {
+    std::set<int32_t> voters;
+    for (int32_t i = 0; i < desired::voters_at_first(static_cast<int32_t>(replicas)); ++i) voters.insert(i);
+    brokers_.set_voters(voters);
+  }
+  // One that went by the operator's hand had a permit.
   void make_pod(const kube::Object& set, int64_t index) {
     const std::string name = set.name() + "-" + std::to_string(index);
     if (store_->get({"Pod", set.name_space(), name})) return;
+    const auto id = static_cast<int32_t>(index);
+    const admin::ClusterState before = brokers_.state();
+    if (const admin::BrokerState* broker = before.find(BrokerId(id)); broker != nullptr && !broker->fenced) {
+      EXPECT_EQ(brokers_.holder_of(id), "the operator of KafkaCluster default/orders") << "it went without a permit";
+    }
+    brokers_.stop_broker(id);
+    EXPECT_TRUE(brokers_.is_whole()) << "without broker " << id;
     Json metadata = set.json()["spec"]["template"]["metadata"];
     metadata["name"] = name;
     metadata["namespace"] = set.name_space();
     metadata["labels"]["apps.kubernetes.io/pod-index"] = std::to_string(index);
-    metadata["annotations"]["millrace.dev/local-ports"] = R"({"plain":9092})";
+    const Json ports{{"plain", 9092}, {"rpc", admin::FakeClusterAdmin::rpc_port(id)}};
+    metadata["annotations"]["millrace.dev/local-ports"] = ports.dump();
     metadata["ownerReferences"] =
         Json::array({{{"apiVersion", "apps/v1"}, {"kind", "StatefulSet"}, {"name", set.name()}, {"uid", set.uid()}}});
     const auto made = store_->create(kube::Object(Json{{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", metadata}}));
@@ -85,6 +108,12 @@ class ReconcilerTest : public testing::Test {
     ++pods_made_;
     const Json status = Json::parse(R"({"conditions":[{"type":"Ready","status":"True"}]})");
     ASSERT_TRUE(store_->update_status(made->with_status(status)).has_value());
+    brokers_.start_broker(id);
+  }
+
+  void set_reachable(bool reachable) {
+    kafka_.set_reachable(reachable);
+    brokers_.set_reachable(reachable);
   }
 
   // Passes over everything, by an operator that is started anew before each pass, until nothing is left to do.
@@ -127,7 +156,9 @@ class ReconcilerTest : public testing::Test {
   io::sim::SimClock clock_;
   io::sim::SimRandom random_{1};
   admin::FakeCluster kafka_;
-  std::unique_ptr<admin::Connector> connector_ = kafka_.connector();
+  admin::FakeClusterAdmin brokers_{clock_};
+  std::unique_ptr<admin::Connector> kafka_connector_ = kafka_.connector();
+  std::unique_ptr<admin::ClusterAdminConnector> brokers_connector_ = brokers_.connector();
   std::unique_ptr<local::Store> store_;
   std::unique_ptr<kube::FaultyClient> api_;  // what operators get; the test itself uses store_
   std::unique_ptr<Reconciler> reconciler_;

@@ -36,10 +36,16 @@ Json condition_before(const kube::Object& object, const std::string& type) {
   return nullptr;
 }
 
-void keep_since(const kube::Object& object, Json& blocked, const std::string& now) {
+// `blocked` are plan.blocked_by in the same order, or of an older plan.
+void keep_since(const kube::Object& object, const plan::Plan& plan, Json& blocked, const std::string& now) {
   const Json before =
       object.has({"status", "rollout", "blockedBy"}) ? object.json()["status"]["rollout"]["blockedBy"] : Json();
-  for (Json& block : blocked) {
+  for (size_t i = 0; i < blocked.size(); ++i) {
+    Json& block = blocked[i];
+    if (i < plan.blocked_by.size() && plan.blocked_by[i].since_ms >= 0) {
+      block["since"] = time_text(plan.blocked_by[i].since_ms);
+      continue;
+    }
     block["since"] = now;
     for (const Json& old : before) {
       if (old.value("rule", "") == block["rule"] && old.value("object", "") == block["object"]) {
@@ -65,11 +71,10 @@ std::string time_text(Timestamp wall_ms) {
   return text.data();
 }
 
-Json composed_status(const kube::Object& object, Json fields, const std::vector<plan::Condition>& conditions,
-                     Timestamp now) {
+Json composed_status(const kube::Object& object, Json fields, const plan::Plan& plan, Timestamp now) {
   const std::string now_text = time_text(now);
   Json list = Json::array();
-  for (const plan::Condition& condition : conditions) {
+  for (const plan::Condition& condition : plan.conditions) {
     api::Condition made{.type = condition.type,
                         .status = word(condition.status),
                         .reason = condition.reason,
@@ -84,7 +89,7 @@ Json composed_status(const kube::Object& object, Json fields, const std::vector<
   }
   fields["conditions"] = std::move(list);
   fields["observedGeneration"] = object.generation();
-  if (fields.contains("rollout")) keep_since(object, fields["rollout"]["blockedBy"], now_text);
+  if (fields.contains("rollout")) keep_since(object, plan, fields["rollout"]["blockedBy"], now_text);
   return fields;
 }
 

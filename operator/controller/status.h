@@ -12,8 +12,7 @@ namespace millrace::controller {
 
 // The status to write: `fields` with conditions, observedGeneration, and the times since when conditions and blocks are
 // as they are, taken over from `object` where nothing changed. Pure.
-kube::Json composed_status(const kube::Object& object, kube::Json fields,
-                           const std::vector<plan::Condition>& conditions, Timestamp now);
+kube::Json composed_status(const kube::Object& object, kube::Json fields, const plan::Plan& plan, Timestamp now);
 // Writes it unless it is already so. conflict: somebody changed the object meanwhile.
 Status write_status(kube::Client& kube, const kube::Object& object, kube::Json status);
 

@@ -15,11 +15,11 @@ int digit_of(char c) {
 
 }  // namespace
 
-int32_t voters_of(int32_t replicas) { return replicas < kVotersAtFirst ? 1 : kVotersAtFirst; }
+int32_t voters_at_first(int32_t replicas) { return replicas < kVotersAtFirst ? 1 : kVotersAtFirst; }
 
 std::string quorum_voters(const api::KafkaCluster& cluster) {
   std::string result;
-  for (int32_t ordinal = 0; ordinal < voters_of(cluster.replicas); ++ordinal) {
+  for (int32_t ordinal = 0; ordinal < voters_at_first(cluster.replicas); ++ordinal) {
     result += (ordinal == 0 ? "" : ",") + std::to_string(ordinal) + "@" + pod_host(cluster, ordinal) + ":" +
               std::to_string(kRpcPort);
   }

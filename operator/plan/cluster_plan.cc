@@ -88,7 +88,10 @@ Condition ready_condition(const api::KafkaCluster& cluster, const ClusterObserve
     result.reason = "BrokersNotReady";
   } else if (!observed.kafka.is_reachable) {
     result.reason = "KafkaUnreachable";
-    result.message = "the brokers are ready but do not answer Kafka requests: " + observed.kafka.error;
+    result.message = "the brokers are ready but none of them answers: " + observed.kafka.error;
+  } else if (!observed.kafka.is_certain()) {
+    result.reason = "NoController";
+    result.message = "the brokers have no controller: " + observed.kafka.no_controller;
   } else {
     result.status = ConditionStatus::yes;
     result.reason = "AllBrokersReady";

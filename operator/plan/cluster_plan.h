@@ -21,7 +21,7 @@ inline constexpr std::string_view kWarning = "Warning";
 // A specification that asks for what this version cannot do is refused whole: no step is taken, what runs keeps running
 // as it was, and Ready is false with what to change. Otherwise objects that differ are applied; then pods of an older
 // template are restarted, one at a time: those that are not ready first; one that is ready only while all others are
-// ready, part of the cluster and in sync.
+// ready, and with a permit of the brokers' controller, which is given back once the broker is in sync again.
 Plan plan_cluster(const api::KafkaCluster& cluster, const ClusterObserved& observed, const desired::Defaults& defaults);
 
 // What of the specification this version cannot do, in words for its author; empty when all can be done.
@@ -38,7 +38,15 @@ std::string cluster_id_of(const api::KafkaCluster& cluster, const ClusterObserve
 // `cluster` as far as its specification is followed now: with as many brokers as there are, when it asks for fewer.
 api::KafkaCluster followed(const api::KafkaCluster& cluster, const ClusterObserved& observed);
 
-// Adds the restart of the outdated pod whose turn it is, if any, or what it waits for.
+// Who asks for permits to stop brokers of this cluster: whoever operates it, also after a restart.
+std::string permit_holder(const api::KafkaCluster& cluster);
+
+// Whether the broker of `pod` may stop now, by the controller's answer. If not: plan.blocked_by has the reasons, or
+// plan.ask the question.
+bool ask_to_stop(const PodFacts& pod, const std::string& what_for, const ClusterObserved& observed, Plan& plan);
+
+// Gives back permits that are not needed any more, and adds the restart of the outdated pod whose turn it is, if any,
+// or what it waits for, or the question whether it may.
 void plan_restart(const api::KafkaCluster& cluster, const std::string& wanted_hash, const ClusterObserved& observed,
                   Plan& plan);
 

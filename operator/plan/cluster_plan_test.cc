@@ -1,61 +1,9 @@
-#include "operator/plan/cluster_plan.h"
-
-#include <algorithm>
-#include <nlohmann/json.hpp>
-
-#include <gtest/gtest.h>
-
-#include "operator/desired/names.h"
+#include "operator/plan/cluster_plan_test_support.h"
 
 namespace millrace::plan {
 namespace {
 
-using kube::Json;
-
-// KafkaCluster `orders` of one broker, up and equal to its specification; each test changes what it is about.
-class ClusterPlan : public testing::Test {
- protected:
-  ClusterPlan() {
-    object_ = Json::parse(R"({"apiVersion":"millrace.dev/v1alpha1","kind":"KafkaCluster",
-      "metadata":{"name":"orders","namespace":"shop","uid":"u1"},"spec":{}})");
-    seen_.owned = desired::objects_of(cluster(), defaults_, "c1");
-    seen_.pods = {pod(0)};
-    seen_.kafka = {.is_reachable = true, .cluster_id = "c1", .brokers = {{.id = 0}}};
-  }
-  Json& spec() { return object_["spec"]; }
-  api::KafkaCluster cluster() { return *api::KafkaCluster::from(kube::Object(object_)); }
-  std::string hash() { return desired::template_hash_of(desired::stateful_set(cluster(), defaults_, "c1")); }
-  PodFacts pod(int32_t ordinal) {
-    return {.name = desired::pod_name("orders", ordinal),
-            .uid = "p" + std::to_string(ordinal),
-            .ordinal = ordinal,
-            .template_hash = hash(),
-            .is_ready = true};
-  }
-  // As many as the specification will ask for; all ready, up to date and in sync.
-  void have_brokers(int32_t count) {
-    spec()["replicas"] = count;
-    seen_.owned = desired::objects_of(cluster(), defaults_, "c1");
-    seen_.pods.clear();
-    seen_.kafka.brokers.clear();
-    for (int32_t i = 0; i < count; ++i) {
-      seen_.pods.push_back(pod(i));
-      seen_.kafka.brokers.push_back({.id = i});
-    }
-  }
-  Plan plan() { return plan_cluster(cluster(), seen_, defaults_); }
-  std::vector<std::string> steps() {
-    std::vector<std::string> words;
-    for (const Step& step : plan().steps) words.push_back(to_string(step));
-    return words;
-  }
-  Condition ready() { return plan().conditions.at(0); }
-
-  using Words = std::vector<std::string>;
-  desired::Defaults defaults_{.image = "millrace:dev", .version = "0.1.0"};
-  Json object_;
-  ClusterObserved seen_;
-};
+using ClusterPlan = ClusterPlanTest;
 
 TEST_F(ClusterPlan, equal_to_its_specification_is_ready_and_needs_nothing) {
   EXPECT_EQ(steps(), Words{});
@@ -121,68 +69,6 @@ TEST_F(ClusterPlan, brokers_that_never_came_up_take_a_corrected_configuration_wi
   seen_.pods[0] = pod(0);
   seen_.pods[0].is_ready = false;
   EXPECT_EQ(steps(), Words{"restart pod orders-kafka-1"});
-}
-
-TEST_F(ClusterPlan, a_ready_broker_restarts_only_while_all_are_part_of_the_cluster_and_in_sync) {
-  have_brokers(3);
-  seen_.pods[2].template_hash = "old";
-  EXPECT_EQ(steps(), Words{"restart pod orders-kafka-2"});
-  const auto expect_block = [&](const std::string& object, const std::string& words) {
-    EXPECT_EQ(steps(), Words{}) << words;
-    const Plan made = plan();
-    ASSERT_EQ(made.blocked_by.size(), 1u) << words;
-    EXPECT_EQ(made.blocked_by[0].rule, "InSync");
-    EXPECT_EQ(made.blocked_by[0].object, object);
-    EXPECT_NE(made.blocked_by[0].message.find(words), std::string::npos) << made.blocked_by[0].message;
-    EXPECT_EQ(made.check_again, kCheckSoon);
-  };
-  seen_.kafka.brokers[1] = {.id = 1, .partitions = 10, .out_of_sync = 3};
-  expect_block("broker 1", "3 of the 10 replicas on broker 1 are not in sync");
-  seen_.kafka.brokers.erase(seen_.kafka.brokers.begin() + 1);
-  expect_block("broker 1", "is not part of the cluster now");
-  seen_.kafka = {.is_reachable = false, .error = "timed out"};
-  expect_block("pod orders-kafka-2", "timed out");
-}
-
-TEST_F(ClusterPlan, never_are_two_brokers_down_by_our_hand) {
-  have_brokers(3);
-  const api::KafkaCluster wanted = cluster();
-  const std::string hash = this->hash();
-  const ClusterObserved whole = seen_;
-  // Every combination of outdated, not ready, being deleted, out of sync and gone for three pods.
-  for (int mask = 0; mask < 1 << 15; ++mask) {
-    ClusterObserved seen{.kafka = whole.kafka};
-    int going = 0;  // or gone, and not there again
-    int in_sync = 0;
-    bool is_outdated = false;
-    for (int i = 0; i < 3; ++i) {
-      const int bits = mask >> (5 * i);
-      PodFacts one = whole.pods[static_cast<size_t>(i)];
-      if (bits & 1) one.template_hash = "old";
-      one.is_ready = (bits & 2) == 0;
-      one.is_deleting = (bits & 4) != 0;
-      if (bits & 8) seen.kafka.brokers[static_cast<size_t>(i)].out_of_sync = 1;
-      const bool is_gone = (bits & 16) != 0;
-      if (!is_gone) seen.pods.push_back(one);
-      going += is_gone || one.is_deleting ? 1 : 0;
-      in_sync += !is_gone && one.is_ready && !one.is_deleting && (bits & 8) == 0 ? 1 : 0;
-      is_outdated = is_outdated || (!is_gone && !one.is_deleting && (bits & 1) != 0);
-    }
-    Plan made;
-    plan_restart(wanted, hash, seen, made);
-    ASSERT_LE(made.steps.size(), 1u) << mask;
-    ASSERT_EQ(is_outdated, !made.steps.empty() || !made.blocked_by.empty()) << mask << ": it goes on or says why not";
-    if (made.steps.empty()) continue;
-    ASSERT_EQ(going, 0) << mask;
-    const auto& restart = std::get<RestartPod>(made.steps[0]);
-    const auto pod =
-        std::find_if(seen.pods.begin(), seen.pods.end(), [&](const PodFacts& one) { return one.name == restart.name; });
-    ASSERT_NE(pod, seen.pods.end()) << mask;
-    ASSERT_EQ(pod->template_hash, "old") << mask;
-    if (pod->is_ready) {
-      ASSERT_EQ(in_sync, 3) << mask;
-    }
-  }
 }
 
 TEST_F(ClusterPlan, fewer_brokers_than_there_are_is_refused_and_the_rest_is_followed) {

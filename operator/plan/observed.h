@@ -25,27 +25,73 @@ struct PodFacts {
   int64_t local_pid = 0;
 };
 
+// A broker as the controller of its cluster sees it.
 struct BrokerFacts {
   int32_t id = 0;
   std::string rack;
-  int32_t leaders = 0;      // partitions that it leads
-  int32_t partitions = 0;   // replicas that it has
-  int32_t out_of_sync = 0;  // of these
+  int32_t leaders = 0;        // partitions that it leads
+  int32_t partitions = 0;     // replicas that it has
+  int32_t out_of_sync = 0;    // of these
+  bool is_fenced = false;     // counts as gone
+  std::string permit_holder;  // who may stop it now, "" when nobody may
 };
 
-// What the cluster said of itself over the Kafka protocol.
+// What the brokers said of their cluster.
 struct KafkaFacts {
   bool is_reachable = false;
   std::string error;  // when it is not
   std::string cluster_id;
-  std::vector<BrokerFacts> brokers;
+  std::string no_controller;  // why the rest is what a broker saw last, "" when it is the controller's word
+  int32_t controller = -1;
+  std::vector<BrokerFacts> brokers;  // that are registered
+
+  // Whether the controller itself spoke; why not, otherwise.
+  bool is_certain() const { return is_reachable && no_controller.empty(); }
+  const std::string& trouble() const { return is_reachable ? no_controller : error; }
+  const BrokerFacts* find(int32_t id) const {
+    for (const BrokerFacts& broker : brokers) {
+      if (broker.id == id) return &broker;
+    }
+    return nullptr;
+  }
+};
+
+// Why a broker may not stop, in the controller's words.
+struct Refusal {
+  std::string rule;       // "MinInsync", …
+  std::string partition;  // "" when it is not about one
+  std::string words;
+  int64_t since_ms = -1;  // -1: not known
+};
+
+// To be asked between observing and planning anew, because the answer is a decision of the brokers' controller.
+struct Question {
+  enum class Kind : uint8_t { may_stop };  // a granted permit is the operator's until it ends it
+  Kind kind = Kind::may_stop;
+  int32_t broker = 0;
+  friend bool operator==(const Question&, const Question&) = default;
+};
+struct Answer {
+  Question question;
+  std::string error;  // nobody answered, or refused to
+  bool is_granted = false;
+  std::vector<Refusal> refusals;  // the first of `refusals_total`
+  int32_t refusals_total = 0;
 };
 
 struct ClusterObserved {
   std::vector<kube::Object> owned;  // of the kinds that desired/ makes
   std::vector<PodFacts> pods;       // ascending by ordinal
   KafkaFacts kafka;
-  std::string claimed_id;  // the cluster id that a claim of these brokers' data names, "" when none does
+  std::optional<Answer> answer;  // to what the plan made of all else asks
+  std::string claimed_id;        // the cluster id that a claim of these brokers' data names, "" when none does
+
+  const PodFacts* find_pod(int32_t ordinal) const {
+    for (const PodFacts& pod : pods) {
+      if (pod.ordinal == ordinal) return &pod;
+    }
+    return nullptr;
+  }
 };
 
 struct TopicFacts {

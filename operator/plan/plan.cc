@@ -7,6 +7,9 @@ namespace {
 struct Words {
   std::string operator()(const ApplyObject& step) const { return "apply " + step.object.key().to_string(); }
   std::string operator()(const RestartPod& step) const { return "restart pod " + step.name; }
+  std::string operator()(const ReleasePermit& step) const {
+    return "release the permit to stop broker " + std::to_string(step.broker);
+  }
   std::string operator()(const AddFinalizer&) const { return "add the finalizer"; }
   std::string operator()(const DropFinalizer&) const { return "drop the finalizer"; }
   std::string operator()(const CreateTopic& step) const { return "create topic " + step.name; }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "operator/kube/object.h"
+#include "operator/plan/observed.h"
 
 namespace millrace::plan {
 
@@ -23,11 +24,12 @@ struct Condition {
   friend bool operator==(const Condition&, const Condition&) = default;
 };
 
-// What keeps the next action from happening: which rule, and on account of what. Since when is kept in the status.
+// What keeps the next action from happening: which rule, and on account of what.
 struct Block {
   std::string rule;
   std::string object;
   std::string message;
+  int64_t since_ms = -1;  // -1: since the status says so first
 
   friend bool operator==(const Block&, const Block&) = default;
 };
@@ -45,6 +47,10 @@ struct ApplyObject {
 struct RestartPod {  // disruptive: at most one in a plan
   std::string name;
   std::string uid;
+};
+struct ReleasePermit {
+  int32_t broker = 0;
+  std::string holder;
 };
 struct AddFinalizer {};
 struct DropFinalizer {};
@@ -65,7 +71,7 @@ struct AlterTopicConfig {
 struct DeleteTopic {
   std::string name;
 };
-using Step = std::variant<ApplyObject, RestartPod, AddFinalizer, DropFinalizer, CreateTopic, GrowTopic,
+using Step = std::variant<ApplyObject, RestartPod, ReleasePermit, AddFinalizer, DropFinalizer, CreateTopic, GrowTopic,
                           AlterTopicConfig, DeleteTopic>;
 
 // In a few words, for logs and events: "apply StatefulSet shop/orders-kafka".
@@ -74,7 +80,10 @@ bool is_disruptive(const Step& step);
 
 // What to do next about one object. The steps are carried out in order, up to the first that fails; then everything is
 // observed and planned again. With no step left, conditions and status say how things are.
+//
+// With a question nothing is carried out yet: it is asked, and planned again with the answer. At most one in a pass.
 struct Plan {
+  std::optional<Question> ask;
   std::vector<Step> steps;
   std::vector<Condition> conditions;
   std::vector<Block> blocked_by;
