@@ -1,3 +1,4 @@
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -6,6 +7,7 @@
 #include "broker/io/sim/sim_clock.h"
 #include "broker/io/sim/sim_file_system.h"
 #include "broker/io/sim/sim_random.h"
+#include "operator/admin/fake_cluster_admin.h"
 #include "operator/cli/command_line.h"
 #include "operator/cli/manifests.h"
 #include "operator/cli/progress.h"
@@ -55,12 +57,59 @@ class CliTest : public testing::Test {
     ASSERT_TRUE(store_->update_status(object->with_status(Json::parse(status))).has_value());
   }
 
+  // Three brokers that run and agree on metadata.
+  void have_brokers() {
+    ASSERT_EQ(apply_path("/m"), kDone);
+    out();
+    for (int32_t id = 0; id < 3; ++id) {
+      make_pod(id);
+      brokers_.start_broker(id);
+    }
+    brokers_.set_voters({0, 1, 2});
+    brokers_.put_topic("t", 3, 3, 2);
+  }
+  void make_pod(int32_t id) {
+    const std::string name = "local-kafka-" + std::to_string(id);
+    const Json ports{{"plain", 9092 + id}, {"rpc", admin::FakeClusterAdmin::rpc_port(id)}};
+    const Json labels{{"millrace.dev/cluster", "local"},
+                      {"millrace.dev/component", "broker"},
+                      {"apps.kubernetes.io/pod-index", std::to_string(id)}};
+    const Json notes{{"millrace.dev/local-ports", ports.dump()}, {"millrace.dev/local-pid", std::to_string(70 + id)}};
+    const Json metadata{{"name", name}, {"namespace", "default"}, {"labels", labels}, {"annotations", notes}};
+    const Json pod{{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", metadata}};
+    ASSERT_TRUE(store_->create(kube::Object(pod)).has_value());
+    set_status("Pod", name, R"({"conditions":[{"type":"Ready","status":"True"}]})");
+  }
+  // Its process is gone, and was not started again yet.
+  void kill(int32_t id) {
+    const std::string name = "local-kafka-" + std::to_string(id);
+    Json pod = store_->get({"Pod", "default", name})->json();
+    pod["metadata"]["annotations"].erase("millrace.dev/local-pid");
+    ASSERT_TRUE(store_->update(kube::Object(pod)).has_value());
+    set_status("Pod", name, R"({"conditions":[{"type":"Ready","status":"False"}]})");
+    brokers_.stop_broker(id);
+  }
+  // Cells of the line that begins with these words.
+  static std::vector<std::string> row(const std::string& text, const std::string& begin) {
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream words(line);
+      std::vector<std::string> cells{std::istream_iterator<std::string>(words), {}};
+      std::string joined;
+      for (const std::string& cell : cells) joined += cell + " ";
+      if (joined.starts_with(begin)) return cells;
+    }
+    return {};
+  }
+
   io::sim::SimFileSystem fs_;
   io::sim::SimClock clock_;
   io::sim::SimRandom random_{1};
   std::ostringstream out_;
   std::ostringstream err_;
-  World world_{.out = out_, .err = err_, .fs = fs_, .clock = clock_, .random = random_};
+  admin::FakeClusterAdmin brokers_{clock_};
+  std::unique_ptr<admin::ClusterAdminConnector> connector_ = brokers_.connector();
+  World world_{.out = out_, .err = err_, .fs = fs_, .clock = clock_, .random = random_, .brokers = *connector_};
   std::unique_ptr<local::Store> store_;
 };
 
@@ -142,6 +191,76 @@ TEST_F(CliTest, status_json_has_the_shape_that_scripts_rely_on) {
       R"({"clusters":[{"bootstrap":"127.0.0.1:40001","brokers":[{"http":"127.0.0.1:40002","id":0,"kafka":"127.0.0.1:40001",)"
       R"("pid":77,"ready":true,"rpc":"127.0.0.1:40003"}],"name":"local","ready":true,)"
       R"("topics":[{"name":"invoices","partitions":null,"ready":false,"replicas":null}]}]})");
+}
+
+TEST_F(CliTest, brokers_are_listed_with_what_the_controller_says_of_them) {
+  have_brokers();
+  const auto admin = *connector_->connect({.brokers = {{"127.0.0.1", admin::FakeClusterAdmin::rpc_port(0)}}});
+  ASSERT_TRUE(admin->may_stop({.node = BrokerId(1), .holder = "me", .ttl = std::chrono::seconds(60)})->granted);
+  ASSERT_TRUE(admin->decommission(BrokerId(2), 0).has_value());
+  kill(0);
+  EXPECT_EQ(get(world_, {.kind = "brokers"}, *store_, true), kDone);
+  const std::string text = out();
+  using Cells = std::vector<std::string>;
+  const Cells header = row(text, "CLUSTER ");
+  EXPECT_EQ(header, (Cells{"CLUSTER", "ID", "STATE", "VOTES", "LEADERS", "PARTITIONS", "IN-SYNC", "RACK", "PERMIT",
+                           "DECOMMISSION", "HEARD", "KAFKA", "PID", "RESTARTS"}));
+  EXPECT_EQ(row(text, "local 0 "),
+            (Cells{"local", "0", "down", "yes", "0", "3", "0", "-", "-", "-", "-", "127.0.0.1:9092", "-", "0"}));
+  EXPECT_EQ(row(text, "local 1 "),
+            (Cells{"local", "1", "serving", "yes", "3", "3", "3", "-", "me", "-", "-", "127.0.0.1:9093", "71", "0"}));
+  EXPECT_NE(text.find("3 left, 0 move, 3 stuck (t-0)"), std::string::npos) << text;
+  EXPECT_EQ(get(world_, {.kind = "brokers", .output = Output::json}, *store_, true), kDone);
+  const Json list = Json::parse(out());
+  EXPECT_EQ(list[1]["permit"]["holder"], "me");
+  EXPECT_EQ(list[1]["inSync"], 3);
+  EXPECT_EQ(list[2]["decommission"]["firstStuck"], "t-0");
+  EXPECT_EQ(list[0]["state"], "down");
+}
+
+TEST_F(CliTest, brokers_that_nobody_can_be_asked_about_are_unknown_or_down) {
+  have_brokers();
+  brokers_.set_reachable(false);
+  kill(1);
+  EXPECT_EQ(get(world_, {.kind = "brokers", .output = Output::json}, *store_, true), kDone);
+  const Json list = Json::parse(out());
+  EXPECT_EQ(list[0]["state"], "unknown");
+  EXPECT_EQ(list[1]["state"], "down");
+  EXPECT_FALSE(list[0].contains("leaders"));
+}
+
+TEST_F(CliTest, a_killed_broker_is_down_in_the_status_before_the_operator_says_so) {
+  have_brokers();
+  set_status("KafkaCluster", "local",
+             R"({"observedGeneration":1,"conditions":[{"type":"Ready","status":"True","reason":"AllBrokersReady"}]})");
+  kill(0);
+  const Json cluster = status_json(*view_clusters(*store_, "default", true))["clusters"][0];
+  EXPECT_EQ(cluster["ready"], true) << "two are ready and one is wanted";
+  kill(1);
+  kill(2);
+  EXPECT_EQ(status_json(*view_clusters(*store_, "default", true))["clusters"][0]["ready"], false);
+}
+
+TEST_F(CliTest, why_names_the_voters_that_are_missing_when_the_quorum_is_lost_and_since_when) {
+  have_brokers();
+  set_status("KafkaCluster", "local",
+             R"({"observedGeneration":1,"conditions":[{"type":"Ready","status":"False","reason":"NoController",
+                 "message":"the brokers have no controller","lastTransitionTime":"2026-01-01T00:00:00Z"}]})");
+  kill(1);
+  kill(2);
+  brokers_.set_no_controller("no leader is known");
+  EXPECT_EQ(why(world_, {.name = "local"}, *store_, true), kDone);
+  const std::string text = out();
+  EXPECT_NE(text.find("metadata quorum      QuorumLost     2023-11-14T22:13:20Z  the metadata quorum needs 2 of its 3 "
+                      "voters and 1 answers; missing are broker 1: 127.0.0.1:20001: connection refused; broker 2: "),
+            std::string::npos)
+      << text;
+  brokers_.start_broker(1);
+  EXPECT_EQ(why(world_, {.name = "local"}, *store_, true), kDone);
+  EXPECT_NE(out().find("NoController   2023-11-14T22:13:20Z  no leader is known"), std::string::npos);
+  brokers_.set_no_controller("");
+  EXPECT_EQ(why(world_, {.name = "local"}, *store_, true), kDone);
+  EXPECT_EQ(out().find("metadata quorum"), std::string::npos);
 }
 
 TEST_F(CliTest, why_names_rule_object_and_since_when) {

@@ -6,6 +6,7 @@
 #include "broker/io/posix/kernel_random.h"
 #include "broker/io/posix/posix_file_system.h"
 #include "broker/io/posix/real_clock.h"
+#include "operator/admin/grpc_cluster_admin.h"
 #include "operator/cli/command_line.h"
 #include "operator/cli/verbs.h"
 
@@ -17,11 +18,13 @@ int main(int argc, char** argv) {
   io::posix::PosixFileSystem fs;
   io::posix::RealClock clock;
   io::posix::KernelRandom random;
+  admin::GrpcClusterAdminConnector brokers;
   cli::World world{.out = std::cout,
                    .err = std::cerr,
                    .is_terminal = ::isatty(STDOUT_FILENO) == 1,
                    .fs = fs,
                    .clock = clock,
-                   .random = random};
+                   .random = random,
+                   .brokers = brokers};
   return cli::run(world, std::get<cli::CommandLine>(parsed), signals);
 }

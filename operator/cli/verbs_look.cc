@@ -5,9 +5,11 @@
 #include <ostream>
 
 #include "operator/api/yaml_json.h"
+#include "operator/cli/brokers.h"
 #include "operator/cli/table.h"
 #include "operator/cli/verbs.h"
 #include "operator/cli/views.h"
+#include "operator/controller/status.h"
 #include "operator/plan/cluster_plan.h"
 
 namespace millrace::cli {
@@ -56,27 +58,35 @@ int get_topics(World& world, const std::vector<TopicView>& topics) {
   return kDone;
 }
 
-int get_brokers(World& world, Output output, const std::vector<ClusterView>& clusters) {
-  if (output != Output::table) {
-    Json rows = Json::array();
-    const Json all = status_json(clusters);
-    for (const Json& cluster : all["clusters"]) {
-      for (Json broker : cluster["brokers"]) {
-        broker["cluster"] = cluster["name"];
-        rows.push_back(std::move(broker));
-      }
-    }
-    print(world, output, rows);
-    return kDone;
-  }
-  Table table({"CLUSTER", "ID", "POD", "READY", "KAFKA", "HTTP", "PID", "RESTARTS"});
+std::string seconds(std::optional<std::chrono::milliseconds> time) {
+  if (!time) return "";
+  return std::to_string(time->count() / 1000) + "." + std::to_string(time->count() % 1000 / 100) + "s";
+}
+
+int get_brokers(World& world, Output output, const std::vector<ClusterView>& clusters, bool is_running) {
+  Json list = Json::array();
+  Table table({"CLUSTER", "ID", "STATE", "VOTES", "LEADERS", "PARTITIONS", "IN-SYNC", "RACK", "PERMIT", "DECOMMISSION",
+               "HEARD", "KAFKA", "PID", "RESTARTS"});
   for (const ClusterView& cluster : clusters) {
-    for (const BrokerView& one : cluster.brokers) {
-      table.add({one.cluster, std::to_string(one.id), one.pod, yes_no(one.is_ready), one.kafka, one.http,
-                 one.pid == 0 ? "" : std::to_string(one.pid), std::to_string(one.restarts)});
+    for (const BrokerRow& row : broker_rows(cluster, world.brokers, is_running)) {
+      list.push_back(to_json(row));
+      const std::optional<admin::BrokerState>& said = row.said;
+      const auto count = [&](int32_t admin::BrokerState::*field) {
+        return said ? std::to_string(*said.*field) : std::string();
+      };
+      table.add({cluster.name, std::to_string(row.pod.id), row.state, row.votes ? yes_no(*row.votes) : "",
+                 count(&admin::BrokerState::leaders), count(&admin::BrokerState::replicas),
+                 count(&admin::BrokerState::in_sync), said ? said->rack : "",
+                 said && said->permit ? said->permit->holder : "", said ? progress_words(said->decommission) : "",
+                 said ? seconds(said->heard_ago) : "", row.pod.kafka,
+                 row.pod.pid == 0 ? "" : std::to_string(row.pod.pid), std::to_string(row.pod.restarts)});
     }
   }
-  table.print(world.out);
+  if (output == Output::table) {
+    table.print(world.out);
+  } else {
+    print(world, output, list);
+  }
   return kDone;
 }
 
@@ -110,6 +120,47 @@ void print_indented(World& world, const std::string& title, const Json& value) {
   }
 }
 
+// The brokers are asked only when the cluster is not as it should be.
+Status add_quorum(World& world, const CommandLine& line, kube::Client& kube, Table& table) {
+  TRY_ASSIGN(const std::vector<ClusterView> clusters, view_clusters(kube, line.name_space, /*is_running=*/true));
+  for (const ClusterView& cluster : clusters) {
+    if (cluster.name != line.name || cluster.is_ready) continue;
+    const std::optional<QuorumTrouble> trouble = quorum_trouble(cluster, world.brokers);
+    if (!trouble) continue;
+    table.add({"metadata quorum", trouble->rule,
+               trouble->since_ms == kNoTimestamp ? "" : controller::time_text(trouble->since_ms), trouble->why});
+  }
+  return ok();
+}
+
+void add_cluster(const kube::Object& object, Table& table) {
+  const std::string name = "KafkaCluster " + object.name();
+  const std::optional<ConditionView> ready = ready_of(object);
+  if (!ready) {
+    table.add({name, "NotReconciled", "", "its newest specification has not been looked at yet"});
+  } else if (ready->status != "True") {
+    table.add({name, ready->reason, ready->since, ready->message});
+  }
+  if (!object.has({"status", "rollout", "blockedBy"})) return;
+  for (const Json& block : object.json()["status"]["rollout"]["blockedBy"]) {
+    if (ready && block.value("message", "") == ready->message) continue;  // the row above says it
+    table.add(
+        {block.value("object", ""), block.value("rule", ""), block.value("since", ""), block.value("message", "")});
+  }
+}
+
+Status add_topics(const CommandLine& line, kube::Client& kube, Table& table) {
+  TRY_ASSIGN(const std::vector<kube::Object> topics, kube.list("KafkaTopic", line.name_space, {}));
+  for (const kube::Object& topic : topics) {
+    if (topic.text_at({"spec", "clusterRef", "name"}) != line.name) continue;
+    const std::optional<ConditionView> state = ready_of(topic);
+    if (state && state->status == "True") continue;
+    table.add({"KafkaTopic " + topic.name(), state ? state->reason : "NotReconciled", state ? state->since : "",
+               state ? state->message : "its newest specification has not been looked at yet"});
+  }
+  return ok();
+}
+
 }  // namespace
 
 int get(World& world, const CommandLine& line, kube::Client& kube, bool is_running) {
@@ -123,7 +174,7 @@ int get(World& world, const CommandLine& line, kube::Client& kube, bool is_runni
   const Result<std::vector<ClusterView>> view = view_clusters(kube, line.name_space, is_running);
   if (!view) return fail(world, view.error().to_string());
   if (clusters) return get_clusters(world, *view);
-  if (brokers) return get_brokers(world, line.output, *view);
+  if (brokers) return get_brokers(world, line.output, *view, is_running);
   const Result<std::vector<TopicView>> all_topics = view_topics(kube, line.name_space, is_running);
   if (!all_topics) return fail(world, all_topics.error().to_string());
   return get_topics(world, *all_topics);
@@ -165,29 +216,9 @@ int why(World& world, const CommandLine& line, kube::Client& kube, bool is_runni
     return kDone;
   }
   Table table({"OBJECT", "RULE", "SINCE", "WHY"});
-  const std::optional<ConditionView> ready = ready_of(*object);
-  if (!ready) {
-    table.add(
-        {"KafkaCluster " + line.name, "NotReconciled", "", "its newest specification has not been looked at yet"});
-  } else if (ready->status != "True") {
-    table.add({"KafkaCluster " + line.name, ready->reason, ready->since, ready->message});
-  }
-  if (object->has({"status", "rollout", "blockedBy"})) {
-    for (const Json& block : object->json()["status"]["rollout"]["blockedBy"]) {
-      if (ready && block.value("message", "") == ready->message) continue;  // the row above says it
-      table.add(
-          {block.value("object", ""), block.value("rule", ""), block.value("since", ""), block.value("message", "")});
-    }
-  }
-  const Result<std::vector<kube::Object>> topics = kube.list("KafkaTopic", line.name_space, {});
-  if (!topics) return fail(world, topics.error().to_string());
-  for (const kube::Object& topic : *topics) {
-    if (topic.text_at({"spec", "clusterRef", "name"}) != line.name) continue;
-    const std::optional<ConditionView> state = ready_of(topic);
-    if (state && state->status == "True") continue;
-    table.add({"KafkaTopic " + topic.name(), state ? state->reason : "NotReconciled", state ? state->since : "",
-               state ? state->message : "its newest specification has not been looked at yet"});
-  }
+  if (const Status asked = add_quorum(world, line, kube, table); !asked) return fail(world, asked.error().to_string());
+  add_cluster(*object, table);
+  if (const Status listed = add_topics(line, kube, table); !listed) return fail(world, listed.error().to_string());
   if (table.empty()) {
     world.out << "Nothing blocks: KafkaCluster " << line.name << " and its topics are as specified." << std::endl;
   } else {

@@ -14,14 +14,21 @@ namespace {
 
 std::string yes_no(bool value) { return value ? "yes" : "no"; }
 
-void print(World& world, const ClusterView& cluster) {
+// What its process is: a pod that is ready has one that serves.
+std::string state_of(const BrokerView& broker, bool is_running) {
+  if (!is_running) return "stopped";
+  if (broker.is_ready) return "ready";
+  return broker.pid == 0 ? "down" : "starting";
+}
+
+void print(World& world, const ClusterView& cluster, bool is_running) {
   world.out << "Cluster " << cluster.name << ": " << (cluster.is_ready ? "ready" : "not ready (" + cluster.reason + ")")
             << (cluster.bootstrap.empty() ? "" : ", bootstrap " + cluster.bootstrap) << "\n";
   if (!cluster.is_ready && !cluster.message.empty()) world.out << "  " << cluster.message << "\n";
-  Table brokers({"BROKER", "READY", "PID", "KAFKA", "RPC", "HTTP", "RESTARTS"});
+  Table brokers({"BROKER", "STATE", "PID", "KAFKA", "RPC", "HTTP", "RESTARTS"});
   for (const BrokerView& one : cluster.brokers) {
-    brokers.add({std::to_string(one.id), yes_no(one.is_ready), one.pid == 0 ? "" : std::to_string(one.pid), one.kafka,
-                 one.rpc, one.http, std::to_string(one.restarts)});
+    brokers.add({std::to_string(one.id), state_of(one, is_running), one.pid == 0 ? "" : std::to_string(one.pid),
+                 one.kafka, one.rpc, one.http, std::to_string(one.restarts)});
   }
   if (!brokers.empty()) brokers.print(world.out, "  ");
   Table topics({"TOPIC", "READY", "PARTITIONS", "REPLICAS", "REASON"});
@@ -59,7 +66,7 @@ int local_status(World& world, const CommandLine& line) {
     return kDone;
   }
   world.out << (is_running ? "Running" : "Stopped") << " in " << dir.path() << "\n";
-  for (const ClusterView& cluster : clusters) print(world, cluster);
+  for (const ClusterView& cluster : clusters) print(world, cluster, is_running);
   world.out << std::flush;
   return kDone;
 }

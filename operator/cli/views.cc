@@ -108,6 +108,12 @@ Result<std::vector<ClusterView>> view_clusters(kube::Client& kube, const std::st
                               .is_ready = ready,
                               .restarts = pod.restarts});
     }
+    // Pods tell of a broker that has just died before the cluster's status does.
+    if (view.is_ready && view.ready < view.wanted) {
+      view.is_ready = false;
+      view.reason = "BrokersNotReady";
+      view.message = std::to_string(view.ready) + " of " + std::to_string(view.wanted) + " brokers are ready";
+    }
     std::copy_if(topics.begin(), topics.end(), std::back_inserter(view.topics),
                  [&](const TopicView& topic) { return topic.cluster == view.name; });
     result.push_back(std::move(view));

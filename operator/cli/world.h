@@ -6,6 +6,7 @@
 #include "broker/base/clock.h"
 #include "broker/io/file_system.h"
 #include "broker/io/random.h"
+#include "operator/admin/cluster_admin.h"
 
 namespace millrace::cli {
 
@@ -17,6 +18,7 @@ struct World {
   io::FileSystem& fs;
   Clock& clock;
   io::Random& random;
+  admin::ClusterAdminConnector& brokers;
 };
 
 // What the command answers to its caller.

@@ -315,7 +315,7 @@ class ThreeBrokers(LocalCluster):
         self.check(writer, "events")
         table = self.local("status").stdout.decode()
         rows = [line.split() for line in table.splitlines() if line.split()[:1] in (["0"], ["1"], ["2"])]
-        self.assertEqual([(row[1], row[-1]) for row in rows], [("yes", "1")] * 3, table)  # ready, one restart
+        self.assertEqual([(row[1], row[-1]) for row in rows], [("ready", "1")] * 3, table)  # one restart each
 
     @needs_client
     def test_a_changed_configuration_restarts_one_broker_after_the_other_and_writers_notice_no_error(self):
