@@ -14,24 +14,6 @@
 
 namespace millrace::admin {
 
-struct BrokerDescription {
-  BrokerId id = kNoBroker;
-  std::string host;
-  uint16_t port = 0;
-  std::string rack;
-  int32_t leaders = 0;      // partitions that it leads
-  int32_t partitions = 0;   // replicas that it has, also of internal topics
-  int32_t out_of_sync = 0;  // of these
-
-  friend bool operator==(const BrokerDescription&, const BrokerDescription&) = default;
-};
-
-struct ClusterDescription {
-  std::string cluster_id;
-  BrokerId controller = kNoBroker;
-  std::vector<BrokerDescription> brokers;
-};
-
 struct PartitionDescription {
   PartitionIndex index{};
   BrokerId leader = kNoBroker;
@@ -68,6 +50,24 @@ struct ConfigChange {
   friend bool operator==(const ConfigChange&, const ConfigChange&) = default;
 };
 
+// One that has the metadata log: a broker with its data directory.
+struct QuorumMember {
+  BrokerId id = kNoBroker;
+  Uuid directory;
+  int64_t log_end = -1;  // -1: not known
+};
+struct QuorumDescription {
+  int64_t high_watermark = -1;
+  std::vector<QuorumMember> voters;
+  std::vector<QuorumMember> observers;
+};
+struct NewVoter {
+  BrokerId id = kNoBroker;
+  Uuid directory;
+  std::string host;  // where other brokers reach it
+  uint16_t port = 0;
+};
+
 // What the operator asks of one Kafka cluster. Synchronous; every call ends within the deadline that the implementation
 // was made with. One caller at a time per client. Errors:
 //   connection_refused, timed_out, connection_closed, io   the cluster could not be reached: the same call may work
@@ -81,8 +81,8 @@ class Client {
  public:
   virtual ~Client() = default;
 
-  // Costs what the metadata of all topics does.
-  virtual Result<ClusterDescription> describe_cluster() = 0;
+  // All of them. Costs what the metadata of all topics does.
+  virtual Result<std::vector<TopicDescription>> describe_topics() = 0;
   // Nothing when the topic does not exist.
   virtual Result<std::optional<TopicDescription>> describe_topic(const std::string& name) = 0;
   // unknown_topic_or_partition when it does not exist.
@@ -95,6 +95,14 @@ class Client {
   virtual Status alter_topic_config(const std::string& name, const std::vector<ConfigChange>& changes) = 0;
   // unknown_topic_or_partition when it does not exist.
   virtual Status delete_topic(const std::string& name) = 0;
+
+  // Who votes on the metadata log, and who follows it.
+  virtual Result<QuorumDescription> describe_quorum() = 0;
+  // Returns when the broker votes; it needs all of the log first: timed_out when that takes longer than the client's
+  // deadline allows, and then it does not vote. duplicate_voter.
+  virtual Status add_voter(const NewVoter& voter) = 0;
+  // voter_not_found.
+  virtual Status remove_voter(BrokerId id, const Uuid& directory) = 0;
 };
 
 // Makes clients. The controller holds one; tests hand it a FakeCluster's.

@@ -8,21 +8,11 @@ class FakeCluster::FakeClient final : public Client {
  public:
   explicit FakeClient(FakeCluster& cluster) : cluster_(cluster) {}
 
-  Result<ClusterDescription> describe_cluster() override {
+  Result<std::vector<TopicDescription>> describe_topics() override {
     MutexLock lock(cluster_.mutex_);
-    TRY(cluster_.begin("describe_cluster"));
-    ClusterDescription result{.cluster_id = "fake", .controller = BrokerId(0)};
-    for (int32_t i = 0; i < cluster_.brokers_; ++i) {
-      result.brokers.push_back({.id = BrokerId(i), .host = "127.0.0.1", .port = static_cast<uint16_t>(9092 + i)});
-    }
-    for (const auto& [name, topic] : cluster_.topics_) {
-      for (const PartitionDescription& partition : topic.description.partitions) {
-        ++result.brokers[static_cast<size_t>(partition.leader.value())].leaders;
-        for (const BrokerId replica : partition.replicas) {
-          ++result.brokers[static_cast<size_t>(replica.value())].partitions;
-        }
-      }
-    }
+    TRY(cluster_.begin("describe_topics"));
+    std::vector<TopicDescription> result;
+    for (const auto& [name, topic] : cluster_.topics_) result.push_back(topic.description);
     return result;
   }
 
@@ -87,6 +77,30 @@ class FakeCluster::FakeClient final : public Client {
     return cluster_.end("delete_topic");
   }
 
+  // The voters are those of the brokers that it shares.
+  Result<QuorumDescription> describe_quorum() override {
+    MutexLock lock(cluster_.mutex_);
+    TRY(cluster_.begin("describe_quorum"));
+    if (cluster_.operated_ == nullptr) return Error{Errc::unsupported_version, "DescribeQuorum"};
+    QuorumDescription result{.high_watermark = 10};
+    const std::set<int32_t> voters = cluster_.operated_->voters();
+    for (const BrokerState& broker : cluster_.operated_->state().brokers) {
+      const QuorumMember member{broker.id, *Uuid::parse(broker.directory_id), broker.fenced ? 0 : 10};
+      (voters.contains(broker.id.value()) ? result.voters : result.observers).push_back(member);
+    }
+    return result;
+  }
+  Status add_voter(const NewVoter& voter) override {
+    MutexLock lock(cluster_.mutex_);
+    TRY(cluster_.begin("add_voter", /*is_shared=*/true));
+    return cluster_.operated_->add_voter(voter.id.value());
+  }
+  Status remove_voter(BrokerId id, const Uuid&) override {
+    MutexLock lock(cluster_.mutex_);
+    TRY(cluster_.begin("remove_voter", /*is_shared=*/true));
+    return cluster_.operated_->remove_voter(id.value());
+  }
+
  private:
   FakeCluster& cluster_;
 };
@@ -149,9 +163,10 @@ std::vector<std::string> FakeCluster::changes() const {
   return changes_;
 }
 
-Status FakeCluster::begin(const std::string& call) {
+// What is shared with other brokers is counted as a change there.
+Status FakeCluster::begin(const std::string& call, bool is_shared) {
   if (!reachable_) return Error{Errc::connection_refused, "127.0.0.1:9092"};
-  if (hook_ && !call.starts_with("describe")) {
+  if (hook_ && !is_shared && !call.starts_with("describe")) {
     if (std::optional<Error> error = hook_(/*is_done=*/false)) return std::move(*error);
   }
   const auto fault = faults_.find(call);

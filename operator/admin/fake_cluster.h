@@ -52,7 +52,7 @@ class FakeCluster {
     bool after_effect = false;
   };
 
-  Status begin(const std::string& call) REQUIRES(mutex_);
+  Status begin(const std::string& call, bool is_shared = false) REQUIRES(mutex_);
   Status end(const std::string& call) REQUIRES(mutex_);
   Status create(const NewTopic& topic) REQUIRES(mutex_);
   void set_partitions(TopicDescription& topic, int32_t count, int32_t replicas) REQUIRES(mutex_);

@@ -61,12 +61,10 @@ Status WireClient::at_controller(const std::function<Status()>& change) {
 }
 
 Status WireClient::move_to_controller() {
-  TRY_ASSIGN(const ClusterDescription cluster, describe_brokers(/*with_counts=*/false));
-  for (const BrokerDescription& broker : cluster.brokers) {
-    if (broker.id != cluster.controller) continue;
-    if (broker.host == linked_to_.host && broker.port == linked_to_.port) break;  // what it says is outdated
-    return link_to({.host = broker.host, .port = broker.port});
-  }
+  TRY_ASSIGN(const Brokers brokers, describe_brokers());
+  const auto controller = brokers.addresses.find(brokers.controller);
+  // One that names itself and is not says what is outdated.
+  if (controller != brokers.addresses.end() && controller->second != linked_to_) return link_to(controller->second);
   return Error{Errc::not_controller, linked_to_.to_string() + " knows no other controller"};
 }
 
@@ -160,6 +158,10 @@ Errc errc_of(ErrorCode code) {
       return Errc::unsupported_version;
     case ErrorCode::request_timed_out:
       return Errc::timed_out;
+    case ErrorCode::duplicate_voter:
+      return Errc::duplicate_voter;
+    case ErrorCode::voter_not_found:
+      return Errc::voter_not_found;
     default:  // nobody acts on the difference between the others; the name of the code is in the context
       return Errc::invalid_argument;
   }

@@ -40,18 +40,26 @@ class WireClient final : public Client {
       : options_(std::move(options)), bootstrap_(std::move(bootstrap)) {}
   ~WireClient() override;
 
-  Result<ClusterDescription> describe_cluster() override;
+  Result<std::vector<TopicDescription>> describe_topics() override;
   Result<std::optional<TopicDescription>> describe_topic(const std::string& name) override;
   Result<TopicConfig> describe_topic_config(const std::string& name) override;
   Status create_topic(const NewTopic& topic) override;
   Status grow_topic(const std::string& name, int32_t count) override;
   Status alter_topic_config(const std::string& name, const std::vector<ConfigChange>& changes) override;
   Status delete_topic(const std::string& name) override;
+  Result<QuorumDescription> describe_quorum() override;
+  Status add_voter(const NewVoter& voter) override;
+  Status remove_voter(BrokerId id, const Uuid& directory) override;
 
  private:
   struct VersionRange {
     int16_t min = 0;
     int16_t max = 0;
+  };
+
+  struct Brokers {
+    BrokerId controller = kNoBroker;
+    std::map<BrokerId, io::Endpoint> addresses;
   };
 
   Status ensure_link();
@@ -65,7 +73,7 @@ class WireClient final : public Client {
   Status at_controller(const std::function<Status()>& change);
   // Connects to the controller that the connected broker names. not_controller when that is none, or itself.
   Status move_to_controller();
-  Result<ClusterDescription> describe_brokers(bool with_counts);
+  Result<Brokers> describe_brokers();
   // For changes; reads go through read().
   template <class Request>
   Result<typename Request::Response> call_once(const Request& request);

@@ -9,7 +9,7 @@
 #include "broker/protocol/messages/describe_configs.h"
 #include "broker/protocol/messages/incremental_alter_configs.h"
 #include "broker/protocol/messages/metadata.h"
-#include "operator/admin/wire_call.h"
+#include "operator/admin/wire_calls.h"
 #include "operator/admin/wire_client.h"
 
 namespace millrace::admin {
@@ -46,58 +46,25 @@ TopicDescription describe(const protocol::MetadataResponse::MetadataResponseTopi
 
 }  // namespace
 
-template <class Request>
-Result<typename Request::Response> WireClient::call_once(const Request& request) {
-  TRY(ensure_link());
-  TRY_ASSIGN(const int16_t version, version_for(Request::kApiKey, {Request::kMinVersion, Request::kMaxVersion}));
-  const int32_t correlation_id = next_correlation_id_++;
-  Result<Bytes> frame = exchange(encode_request(request, version, correlation_id, options_.client_id));
-  if (!frame) {
-    drop_link();
-    return std::move(frame).error();
-  }
-  Result<typename Request::Response> response = decode_response<Request>(*frame, version, correlation_id);
-  if (!response) drop_link();
-  return response;
-}
-
-template <class Request>
-Result<typename Request::Response> WireClient::read(const Request& request) {
-  const bool kept = link_ != nullptr;
-  Result<typename Request::Response> response = call_once(request);
-  if (response || !kept || !is_unreachable(response.error().code)) return response;
-  return call_once(request);  // the broker was restarted since the last call
-}
-
-Result<ClusterDescription> WireClient::describe_cluster() { return describe_brokers(/*with_counts=*/true); }
-
-Result<ClusterDescription> WireClient::describe_brokers(bool with_counts) {
+Result<WireClient::Brokers> WireClient::describe_brokers() {
   protocol::MetadataRequest request;
-  request.topics.reset();                      // all of them
-  if (!with_counts) request.topics.emplace();  // none of them
+  request.topics.emplace();  // none of them
   request.allow_auto_topic_creation = false;
   TRY_ASSIGN(const protocol::MetadataResponse response, read(request));
-  std::map<int32_t, int32_t> leaders;
-  std::map<int32_t, int32_t> partitions;
-  std::map<int32_t, int32_t> in_sync;
-  for (const auto& topic : response.topics) {
-    for (const auto& partition : topic.partitions) {
-      ++leaders[partition.leader_id];
-      for (const int32_t broker : partition.replica_nodes) ++partitions[broker];
-      for (const int32_t broker : partition.isr_nodes) ++in_sync[broker];
-    }
-  }
-  ClusterDescription result{.cluster_id = response.cluster_id.value_or(""),
-                            .controller = BrokerId(response.controller_id)};
+  Brokers result{.controller = BrokerId(response.controller_id)};
   for (const auto& broker : response.brokers) {
-    result.brokers.push_back({.id = BrokerId(broker.node_id),
-                              .host = broker.host,
-                              .port = static_cast<uint16_t>(broker.port),
-                              .rack = broker.rack.value_or(""),
-                              .leaders = leaders[broker.node_id],
-                              .partitions = partitions[broker.node_id],
-                              .out_of_sync = partitions[broker.node_id] - in_sync[broker.node_id]});
+    result.addresses[BrokerId(broker.node_id)] = {.host = broker.host, .port = static_cast<uint16_t>(broker.port)};
   }
+  return result;
+}
+
+Result<std::vector<TopicDescription>> WireClient::describe_topics() {
+  protocol::MetadataRequest request;
+  request.topics.reset();  // all of them
+  request.allow_auto_topic_creation = false;
+  TRY_ASSIGN(const protocol::MetadataResponse response, read(request));
+  std::vector<TopicDescription> result;
+  for (const auto& topic : response.topics) result.push_back(describe(topic));
   return result;
 }
 

@@ -95,6 +95,9 @@ class World : public ReconcilerTest {
     run_pods();
   }
   int pods_made() const { return pods_made_; }
+  std::set<int32_t> voters() const { return brokers_.voters(); }
+  int32_t replicas_on(int32_t id) const { return brokers_.replicas_on(id); }
+  size_t registered() const { return brokers_.state().brokers.size(); }
   int permits() const {
     const admin::ClusterState state = brokers_.state();
     return static_cast<int>(std::count_if(state.brokers.begin(), state.brokers.end(),
@@ -171,6 +174,36 @@ TEST(Convergence, three_brokers_restart_one_after_the_other_under_permits_whatev
         EXPECT_EQ(world.permits(), 0) << "all were given back";
       },
       12);
+}
+
+TEST(Convergence, a_cluster_grows_and_shrinks_again_whatever_write_is_the_last) {
+  const auto scale = [](World& world, const std::string& replicas) {
+    world.apply(World::cluster("{replicas: " + replicas + "}"));
+    world.run();
+  };
+  const auto begin = [](World& world) {
+    world.apply(World::cluster("{replicas: 3}") + World::topic("a", "partitions: 8, replicas: 3"));
+    world.run();
+  };
+  expect_the_same_end(
+      begin,
+      [&](World& world) {
+        scale(world, "5");
+        EXPECT_EQ(world.voters(), (std::set<int32_t>{0, 1, 2, 3, 4}));
+        EXPECT_GE(world.replicas_on(4), 4) << "replicas were spread";
+      },
+      10);
+  expect_the_same_end(
+      [&](World& world) {
+        begin(world);
+        scale(world, "5");
+      },
+      [&](World& world) {
+        scale(world, "3");
+        EXPECT_EQ(world.voters(), (std::set<int32_t>{0, 1, 2}));
+        EXPECT_EQ(world.registered(), 3u);
+      },
+      14);
 }
 
 TEST(Convergence, topics_and_then_their_cluster_are_deleted_whatever_write_is_the_last) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "broker/base/logger.h"
+#include "broker/base/uuid.h"
 #include "operator/plan/topic_plan.h"
 
 namespace millrace::controller {
@@ -12,9 +13,9 @@ namespace {
 
 const Logger kLog("controller");
 
-// That something to be removed is already gone is what was wanted.
-Status gone_is_fine(Status status, Errc gone) {
-  return !status && status.error().code == gone ? ok() : std::move(status);
+// That what is asked for is so already is what was wanted.
+Status unless_so(Status status, Errc so_already) {
+  return !status && status.error().code == so_already ? ok() : std::move(status);
 }
 
 class Executor {
@@ -26,11 +27,39 @@ class Executor {
     return ok();
   }
   Status operator()(const plan::RestartPod& step) {
-    return gone_is_fine(hands_.kube.remove({"Pod", object_.name_space(), step.name}, step.uid), Errc::not_found);
+    return unless_so(hands_.kube.remove({"Pod", object_.name_space(), step.name}, step.uid), Errc::not_found);
   }
   Status operator()(const plan::ReleasePermit& step) {
     TRY(brokers().release_permit(BrokerId(step.broker), step.holder));
     return ok();
+  }
+  Status operator()(const plan::DecommissionBroker& step) {
+    return brokers().decommission(BrokerId(step.broker), /*moves_max=*/0);
+  }
+  Status operator()(const plan::CancelDecommission& step) {
+    TRY(brokers().cancel_decommission(BrokerId(step.broker)));
+    return ok();
+  }
+  Status operator()(const plan::AddVoter& step) {
+    TRY_ASSIGN(const Uuid directory, Uuid::parse(step.directory));
+    return unless_so(
+        kafka().add_voter({.id = BrokerId(step.broker), .directory = directory, .host = step.host, .port = step.port}),
+        Errc::duplicate_voter);
+  }
+  Status operator()(const plan::RemoveVoter& step) {
+    TRY_ASSIGN(const Uuid directory, Uuid::parse(step.directory));
+    return unless_so(kafka().remove_voter(BrokerId(step.broker), directory), Errc::voter_not_found);
+  }
+  Status operator()(const plan::RemoveBroker& step) {
+    TRY(hands_.kube.apply(step.set, kube::kFieldManager));
+    return ok();
+  }
+  Status operator()(const plan::UnregisterBroker& step) {
+    return unless_so(brokers().unregister(BrokerId(step.broker)), Errc::broker_not_registered);
+  }
+  Status operator()(const plan::DeleteClaim& step) {
+    return unless_so(hands_.kube.remove({"PersistentVolumeClaim", object_.name_space(), step.name}, step.uid),
+                     Errc::not_found);
   }
   Status operator()(const plan::AddFinalizer&) { return replace(object_.with_finalizer(plan::kTopicFinalizer)); }
   Status operator()(const plan::DropFinalizer&) { return replace(object_.without_finalizer(plan::kTopicFinalizer)); }
@@ -45,7 +74,7 @@ class Executor {
     return kafka().alter_topic_config(step.name, changes);
   }
   Status operator()(const plan::DeleteTopic& step) {
-    return gone_is_fine(kafka().delete_topic(step.name), Errc::unknown_topic_or_partition);
+    return unless_so(kafka().delete_topic(step.name), Errc::unknown_topic_or_partition);
   }
 
  private:

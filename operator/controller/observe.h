@@ -18,6 +18,9 @@ namespace millrace::controller {
 Result<plan::ClusterObserved> observe_cluster(kube::Client& kube, KafkaClients& clients,
                                               const api::KafkaCluster& cluster);
 
+// What the plan wishes to know beyond that, over Kafka's protocol.
+void look_further(KafkaClients& clients, const api::KafkaCluster& cluster, plan::ClusterObserved& observed);
+
 // How long a permit lasts that is not given back: longer than a restart takes, and no longer than anybody would wait
 // for an operator that is gone. One that ends early costs nothing: the next is given only while all is in sync.
 inline constexpr std::chrono::minutes kPermitTime{10};

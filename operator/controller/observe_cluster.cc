@@ -90,6 +90,22 @@ Result<std::string> claimed_id(kube::Client& kube, const api::KafkaCluster& clus
   return std::string();
 }
 
+// Of brokers that the set does not have; only those that go with their broker.
+Result<std::vector<plan::ClaimFacts>> spare_claims(kube::Client& kube, const api::KafkaCluster& cluster,
+                                                   int32_t replicas) {
+  std::vector<plan::ClaimFacts> result;
+  const bool has_claims = cluster.storage.type == api::StorageType::persistent_claim;
+  if (!has_claims || !cluster.storage.delete_claim) return result;
+  TRY_ASSIGN(const std::vector<kube::Object> claims,
+             kube.list("PersistentVolumeClaim", cluster.name_space, desired::selector(cluster.name)));
+  for (const kube::Object& claim : claims) {
+    const std::string name = claim.name();
+    const auto ordinal = static_cast<int32_t>(number_of(name.substr(name.rfind('-') + 1)));
+    if (ordinal >= replicas && !claim.is_deleting()) result.push_back({name, claim.uid(), ordinal});
+  }
+  return result;
+}
+
 }  // namespace
 
 Result<std::vector<plan::PodFacts>> observe_pods(kube::Client& kube, const std::string& name_space,
@@ -122,7 +138,9 @@ Result<plan::ClusterObserved> observe_cluster(kube::Client& kube, KafkaClients& 
   }
   TRY_ASSIGN(result.pods, observe_pods(kube, cluster.name_space, cluster.name));
   TRY_ASSIGN(result.claimed_id, claimed_id(kube, cluster, result.owned));
+  TRY_ASSIGN(result.spare_claims, spare_claims(kube, cluster, plan::followed(cluster, result).replicas));
   result.kafka = kafka_facts(clients, cluster, result);
+  look_further(clients, cluster, result);
   return result;
 }
 

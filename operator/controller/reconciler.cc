@@ -36,9 +36,15 @@ Result<Outcome> Reconciler::reconcile_cluster(const kube::Object& object) {
   }
   Hands hands{.kube = kube_};
   if (observed.kafka.is_reachable) {
+    TRY_ASSIGN(hands.kafka, client_of(clients_, *cluster, observed.pods));
     TRY_ASSIGN(hands.brokers, brokers_of(clients_, *cluster, observed.pods, plan::cluster_id_of(*cluster, observed)));
   }
-  TRY(carry_out(plan, hands, object));
+  if (const Status done = carry_out(plan, hands, object); !done) {
+    if (done.error().code == Errc::conflict) return done.error();  // seen anew, the plan will be another
+    plan.blocked_by.push_back({"StepFailed", object.key().to_string(), done.error().to_string()});
+    TRY(write(object, plan::cluster_status(*cluster, observed, plan, defaults_), plan));
+    return done.error();
+  }
   if (!plan.steps.empty()) return Outcome{.did_steps = true};
   TRY(write(object, plan::cluster_status(*cluster, observed, plan, defaults_), plan));
   return Outcome{.check_again = plan.check_again};

@@ -141,6 +141,46 @@ TEST_F(ReconcilerOfThree, one_broker_becomes_three_and_its_topics_stay_ready) {
   EXPECT_EQ(topic_state("wide"), "ready");
 }
 
+TEST_F(ReconcilerOfThree, a_refused_restart_is_in_the_status_in_the_controllers_words_and_goes_on_once_it_may) {
+  apply(cluster("{replicas: 3}"));
+  settle();
+  brokers_.put_topic("strict", 1, 3, /*min_insync=*/3);
+  apply(cluster("{replicas: 3, config: {log.retention.hours: 1}}"));
+  settle();
+  EXPECT_EQ(pods_made_, 3);
+  const Json status = store_->get({"KafkaCluster", "default", "orders"})->json()["status"];
+  const Json& block = status["rollout"]["blockedBy"].at(0);
+  EXPECT_EQ(block["rule"], "MinInsync");
+  EXPECT_EQ(block["object"], "partition strict-0");
+  EXPECT_EQ(block["since"], "2023-11-14T22:13:20Z");
+  EXPECT_NE(block["message"].get<std::string>().find("partition strict-0 needs 3 in-sync replicas"), std::string::npos);
+  brokers_.remove_topic("strict");
+  settle();
+  EXPECT_EQ(pods_made_, 6);
+  EXPECT_EQ(state("KafkaCluster", "orders"), "ready");
+}
+
+TEST_F(ReconcilerOfThree, a_broker_that_was_to_leave_stays_when_the_number_is_edited_back) {
+  apply(cluster("{replicas: 4}"));
+  settle();
+  brokers_.put_topic("t", 40, 1, 1);
+  apply(cluster("{replicas: 3}"));
+  const kube::ObjectKey key{"KafkaCluster", "default", "orders"};
+  ASSERT_TRUE(reconciler_->reconcile(key)->did_steps);
+  ASSERT_TRUE(reconciler_->reconcile(key).has_value());
+  const Json status = store_->get(key)->json()["status"];
+  EXPECT_EQ(status["conditions"][1]["reason"], "ScalingDown");
+  EXPECT_EQ(status["rollout"]["blockedBy"][0]["message"],
+            "broker 3 leaves: 10 partitions have a replica on it, 10 of them move");
+  apply(cluster("{replicas: 4}"));
+  settle();
+  EXPECT_EQ(all("Pod").size(), 4u);
+  const std::vector<std::string> changes = brokers_.changes();
+  EXPECT_EQ(std::count(changes.begin(), changes.end(), "cancel 3"), 1);
+  EXPECT_EQ(std::count(changes.begin(), changes.end(), "unregister 3"), 0);
+  EXPECT_EQ(state("KafkaCluster", "orders"), "ready");
+}
+
 TEST_F(ReconcilerTest, what_cannot_be_done_is_refused_and_what_runs_goes_on) {
   apply(cluster() + topic("a"));
   settle();

@@ -77,24 +77,39 @@ class ReconcilerTest : public testing::Test {
       const int64_t replicas = set.number_at({"spec", "replicas"});
       if (brokers_.voters().empty()) begin_quorum(replicas);
       for (int64_t i = 0; i < replicas; ++i) make_pod(set, i);
+      for (int64_t i = replicas; i < replicas + kSparePodsMax; ++i) take_pod(set, i);
     }
+    brokers_.move_on();
   }
-  void begin_quorum(int64_t replicas) {
-    std::set<int32_t> voters;
-    for (int32_t i = 0; i < desired::voters_at_first(static_cast<int32_t>(replicas)); ++i) voters.insert(i);
-    brokers_.set_voters(voters);
+  static constexpr int64_t kSparePodsMax = 4;
+  // What the set does not have any more.
+  void take_pod(const kube::Object& set, int64_t index) {
+    const kube::ObjectKey key{"Pod", set.name_space(), set.name() + "-" + std::to_string(index)};
+    if (!store_->get(key)) return;
+    stop_broker(static_cast<int32_t>(index));
+    EXPECT_EQ(brokers_.replicas_on(static_cast<int32_t>(index)), 0) << "it went with replicas";
+    ASSERT_TRUE(store_->remove(key, "").has_value());
+    ++pods_made_;  // something happened
   }
-  // One that went by the operator's hand had a permit.
-  void make_pod(const kube::Object& set, int64_t index) {
-    const std::string name = set.name() + "-" + std::to_string(index);
-    if (store_->get({"Pod", set.name_space(), name})) return;
-    const auto id = static_cast<int32_t>(index);
+  // One that goes by the operator's hand has a permit, and nobody misses it.
+  void stop_broker(int32_t id) {
     const admin::ClusterState before = brokers_.state();
     if (const admin::BrokerState* broker = before.find(BrokerId(id)); broker != nullptr && !broker->fenced) {
       EXPECT_EQ(brokers_.holder_of(id), "the operator of KafkaCluster default/orders") << "it went without a permit";
     }
     brokers_.stop_broker(id);
     EXPECT_TRUE(brokers_.is_whole()) << "without broker " << id;
+  }
+  void begin_quorum(int64_t replicas) {
+    std::set<int32_t> voters;
+    for (int32_t i = 0; i < desired::voters_at_first(static_cast<int32_t>(replicas)); ++i) voters.insert(i);
+    brokers_.set_voters(voters);
+  }
+  void make_pod(const kube::Object& set, int64_t index) {
+    const std::string name = set.name() + "-" + std::to_string(index);
+    if (store_->get({"Pod", set.name_space(), name})) return;
+    const auto id = static_cast<int32_t>(index);
+    stop_broker(id);
     Json metadata = set.json()["spec"]["template"]["metadata"];
     metadata["name"] = name;
     metadata["namespace"] = set.name_space();

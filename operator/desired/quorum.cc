@@ -17,6 +17,8 @@ int digit_of(char c) {
 
 int32_t voters_at_first(int32_t replicas) { return replicas < kVotersAtFirst ? 1 : kVotersAtFirst; }
 
+int32_t voters_of(int32_t replicas) { return replicas < 3 ? 1 : replicas < 5 ? 3 : 5; }
+
 std::string quorum_voters(const api::KafkaCluster& cluster) {
   std::string result;
   for (int32_t ordinal = 0; ordinal < voters_at_first(cluster.replicas); ++ordinal) {

@@ -69,17 +69,6 @@ void warn_of_ignored(const api::KafkaCluster& cluster, const desired::Defaults& 
                              "without effect on the local backend: " + fields});
 }
 
-void block_scale_down(const api::KafkaCluster& cluster, const api::KafkaCluster& now, Plan& plan) {
-  if (now.replicas == cluster.replicas) return;
-  const std::string there = std::to_string(now.replicas);
-  const std::string message = "spec.replicas is " + std::to_string(cluster.replicas) + " and there are " + there +
-                              " brokers: this version cannot move what is on a broker to others, so none is taken "
-                              "away; set it to " +
-                              there;
-  plan.blocked_by.push_back({"ScaleDown", "KafkaCluster " + cluster.name, message});
-  plan.conditions.push_back({std::string(kReady), ConditionStatus::no, "CannotScaleDown", message});
-}
-
 Condition ready_condition(const api::KafkaCluster& cluster, const ClusterObserved& observed) {
   const int32_t ready = ready_count(observed.pods);
   const std::string count = std::to_string(ready) + " of " + std::to_string(cluster.replicas) + " brokers are ready";
@@ -98,6 +87,39 @@ Condition ready_condition(const api::KafkaCluster& cluster, const ClusterObserve
     result.message = count;
   }
   return result;
+}
+
+bool is_outdated(const ClusterObserved& observed, const std::string& hash) {
+  return std::any_of(observed.pods.begin(), observed.pods.end(),
+                     [&](const PodFacts& pod) { return pod.template_hash != hash; });
+}
+
+// Restarts, voters, and brokers that leave, in the order in which they matter. Whether nothing of it is left to do, so
+// that replicas may be spread.
+bool plan_brokers(const api::KafkaCluster& now, std::optional<int32_t> brokers, const std::string& hash,
+                  const ClusterObserved& observed, const desired::Defaults& defaults, Plan& plan) {
+  const size_t applied = plan.steps.size();
+  // Voters first: with more of them a restart takes less away.
+  if (brokers) plan_quorum(*brokers, observed, plan);
+  if (plan.steps.size() > applied) return false;
+  plan_restart(now, brokers.value_or(0), hash, observed, plan);
+  if (brokers) plan_scale(*brokers, now, observed, defaults, plan);
+  const bool all_ready = ready_count(observed.pods) == now.replicas;
+  return plan.steps.empty() && !plan.ask && plan.blocked_by.empty() && all_ready && brokers == now.replicas &&
+         !is_outdated(observed, hash);
+}
+
+Condition progressing(bool is_outdated, bool is_leaving, bool is_ready) {
+  const std::string type(kProgressing);
+  if (is_outdated) {
+    return {type, ConditionStatus::yes, "RollingOut", "brokers are restarted with a new template, one at a time"};
+  }
+  if (is_leaving) {
+    return {type, ConditionStatus::yes, "ScalingDown",
+            "brokers leave, the highest first, once nothing is left on them"};
+  }
+  if (is_ready) return {type, ConditionStatus::no, "UpToDate", ""};
+  return {type, ConditionStatus::yes, "WaitingForBrokers", ""};
 }
 
 }  // namespace
@@ -139,10 +161,13 @@ Plan plan_cluster(const api::KafkaCluster& cluster, const ClusterObserved& obser
   }
   const api::KafkaCluster now = followed(cluster, observed);
   const std::vector<kube::Object> wanted = desired::objects_of(now, defaults, cluster_id_of(cluster, observed));
+  const std::string hash = desired::template_hash_of(wanted.back());
   for (kube::Object& object : objects_to_apply(wanted, observed)) plan.steps.push_back(ApplyObject{std::move(object)});
-  plan_restart(now, desired::template_hash_of(wanted.back()), observed, plan);
+  const std::optional<int32_t> brokers = brokers_wanted(cluster, now, observed, plan);
+  const bool is_settled = plan_brokers(now, brokers, hash, observed, defaults, plan);
+  std::optional<Condition> moves;
+  if (is_settled) moves = plan_rebalance(cluster, observed, plan);
 
-  block_scale_down(cluster, now, plan);
   if (plan.conditions.empty()) plan.conditions.push_back(ready_condition(now, observed));
   const bool is_ready = plan.conditions.back().status == ConditionStatus::yes;
   if (!is_ready && plan.blocked_by.empty()) {
@@ -152,17 +177,10 @@ Plan plan_cluster(const api::KafkaCluster& cluster, const ClusterObserved& obser
           {"BrokerReady", "pod " + pod.name, pod.trouble.empty() ? "it is starting" : pod.trouble});
     }
   }
-  const bool outdated = std::any_of(observed.pods.begin(), observed.pods.end(), [&](const PodFacts& pod) {
-    return pod.template_hash != desired::template_hash_of(wanted.back());
-  });
-  plan.conditions.push_back({std::string(kProgressing),
-                             outdated || !is_ready ? ConditionStatus::yes : ConditionStatus::no,
-                             outdated   ? "RollingOut"
-                             : is_ready ? "UpToDate"
-                                        : "WaitingForBrokers",
-                             outdated ? "brokers are restarted with a new template, one at a time" : ""});
+  const bool is_leaving = brokers && *brokers < now.replicas;
+  plan.conditions.push_back(moves ? *moves : progressing(is_outdated(observed, hash), is_leaving, is_ready));
   warn_of_ignored(cluster, defaults, plan);
-  if (!is_ready || outdated) plan.check_again = kCheckSoon;
+  if (!is_ready || is_outdated(observed, hash)) plan.check_again = kCheckSoon;
   return plan;
 }
 

@@ -21,7 +21,9 @@ inline constexpr std::string_view kWarning = "Warning";
 // A specification that asks for what this version cannot do is refused whole: no step is taken, what runs keeps running
 // as it was, and Ready is false with what to change. Otherwise objects that differ are applied; then pods of an older
 // template are restarted, one at a time: those that are not ready first; one that is ready only while all others are
-// ready, and with a permit of the brokers' controller, which is given back once the broker is in sync again.
+// ready, and with a permit of the brokers' controller, which is given back once the broker is in sync again. Brokers
+// beyond the specification leave one at a time, the highest first, once nothing is left on them; no more than topics
+// can do without.
 Plan plan_cluster(const api::KafkaCluster& cluster, const ClusterObserved& observed, const desired::Defaults& defaults);
 
 // What of the specification this version cannot do, in words for its author; empty when all can be done.
@@ -47,8 +49,32 @@ bool ask_to_stop(const PodFacts& pod, const std::string& what_for, const Cluster
 
 // Gives back permits that are not needed any more, and adds the restart of the outdated pod whose turn it is, if any,
 // or what it waits for, or the question whether it may.
-void plan_restart(const api::KafkaCluster& cluster, const std::string& wanted_hash, const ClusterObserved& observed,
-                  Plan& plan);
+// Brokers from `staying` on leave: permits to stop them are those of their removal.
+void plan_restart(const api::KafkaCluster& cluster, int32_t staying, const std::string& wanted_hash,
+                  const ClusterObserved& observed, Plan& plan);
+
+// What has to be looked at for a plan beyond what always is.
+struct Wishes {
+  bool topics = false;  // ClusterObserved::widest
+  bool quorum = false;  // ClusterObserved::quorum
+};
+Wishes wishes_of(const api::KafkaCluster& cluster, const ClusterObserved& observed);
+
+// How many brokers there are to be in the end: what the specification asks for, or what there are when topics need
+// them, with a condition that says so. Nothing: it cannot be said now, and blocked_by says why. `now` is followed().
+std::optional<int32_t> brokers_wanted(const api::KafkaCluster& cluster, const api::KafkaCluster& now,
+                                      const ClusterObserved& observed, Plan& plan);
+
+// One change of the voters, or what it waits for.
+void plan_quorum(int32_t wanted, const ClusterObserved& observed, Plan& plan);
+
+// Brokers from `wanted` on give their replicas away, and the last one goes when it has none; others that were to leave
+// stay.
+void plan_scale(int32_t wanted, const api::KafkaCluster& now, const ClusterObserved& observed,
+                const desired::Defaults& defaults, Plan& plan);
+
+// For a cluster that has nothing else to do: whether replicas move to brokers that have far fewer than others.
+std::optional<Condition> plan_rebalance(const api::KafkaCluster& cluster, const ClusterObserved& observed, Plan& plan);
 
 // Whether `present` already is as `wanted` says; members that `wanted` does not name may be anything.
 bool is_as_wanted(const kube::Object& wanted, const kube::Object& present);

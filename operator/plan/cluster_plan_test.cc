@@ -71,25 +71,6 @@ TEST_F(ClusterPlan, brokers_that_never_came_up_take_a_corrected_configuration_wi
   EXPECT_EQ(steps(), Words{"restart pod orders-kafka-1"});
 }
 
-TEST_F(ClusterPlan, fewer_brokers_than_there_are_is_refused_and_the_rest_is_followed) {
-  have_brokers(5);
-  spec()["replicas"] = 3;
-  EXPECT_EQ(steps(), Words{});
-  EXPECT_EQ(ready().status, ConditionStatus::no);
-  EXPECT_EQ(ready().reason, "CannotScaleDown");
-  EXPECT_NE(ready().message.find("set it to 5"), std::string::npos) << ready().message;
-  EXPECT_EQ(plan().blocked_by.at(0).rule, "ScaleDown");
-  spec()["config"] = {{"log.retention.hours", 1}};
-  EXPECT_EQ(steps(), (Words{"apply ConfigMap shop/orders-kafka-config", "apply StatefulSet shop/orders-kafka",
-                            "restart pod orders-kafka-0"}));
-  for (const Step& step : plan().steps) {
-    const auto* apply = std::get_if<ApplyObject>(&step);
-    if (apply != nullptr && apply->object.kind() == "StatefulSet") {
-      EXPECT_EQ(apply->object.number_at({"spec", "replicas"}), 5);
-    }
-  }
-}
-
 TEST_F(ClusterPlan, more_brokers_than_there_are_are_started) {
   have_brokers(3);
   spec()["replicas"] = 5;

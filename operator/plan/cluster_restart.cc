@@ -61,9 +61,11 @@ std::string not_back(const BrokerFacts& broker, const PodFacts* pod, const Kafka
 }
 
 // Permits that we hold, for other brokers than that of `chosen`: those of brokers that are back end now, the others are
-// waited for.
-void look_at_permits(const std::string& holder, const PodFacts* chosen, const ClusterObserved& observed, Plan& plan) {
+// waited for. Brokers from `staying` on leave under theirs.
+void look_at_permits(const std::string& holder, int32_t staying, const PodFacts* chosen,
+                     const ClusterObserved& observed, Plan& plan) {
   for (const BrokerFacts& broker : observed.kafka.brokers) {
+    if (broker.id >= staying) continue;
     if (broker.permit_holder != holder || (chosen != nullptr && chosen->ordinal == broker.id)) continue;
     const std::string why = not_back(broker, observed.find_pod(broker.id), observed.kafka);
     if (why.empty()) {
@@ -103,13 +105,14 @@ bool ask_to_stop(const PodFacts& pod, const std::string& what_for, const Cluster
   return answer.is_granted;
 }
 
-void plan_restart(const api::KafkaCluster& cluster, const std::string& wanted_hash, const ClusterObserved& observed,
-                  Plan& plan) {
+void plan_restart(const api::KafkaCluster& cluster, int32_t staying, const std::string& wanted_hash,
+                  const ClusterObserved& observed, Plan& plan) {
+  const size_t others = plan.blocked_by.size();  // that are no reason to wait here
   const std::string holder = permit_holder(cluster);
   const PodFacts* const chosen = next_outdated(wanted_hash, holder, observed);
   if (chosen != nullptr) wait_for_pods(cluster, *chosen, observed, plan);
-  look_at_permits(holder, chosen, observed, plan);
-  if (chosen == nullptr || !plan.blocked_by.empty()) return;
+  look_at_permits(holder, staying, chosen, observed, plan);
+  if (chosen == nullptr || plan.blocked_by.size() > others) return;
   if (chosen->is_ready && !ask_to_stop(*chosen, "restart", observed, plan)) return;
   plan.steps.push_back(RestartPod{chosen->name, chosen->uid});
   plan.notes.push_back({false, "RestartingPod", "pod " + chosen->name + ": its template or configuration has changed"});

@@ -125,11 +125,11 @@ TEST_F(ClusterRestart, never_are_two_brokers_down_by_our_hand) {
       if (!is_back && (!one.is_ready || is_gone || one.is_deleting || (bits & 32) != 0)) now.away.insert(i);
     }
     Plan made;
-    plan_restart(wanted, hash, now.seen, made);
+    plan_restart(wanted, 3, hash, now.seen, made);
     if (made.ask) {
       now.seen.answer = Answer{.question = *made.ask, .is_granted = true};
       made = {};
-      plan_restart(wanted, hash, now.seen, made);
+      plan_restart(wanted, 3, hash, now.seen, made);
     }
     ASSERT_LE(disruptive(made), 1) << mask;
     ASSERT_TRUE(!now.is_outdated || disruptive(made) == 1 || !made.blocked_by.empty())

@@ -25,6 +25,14 @@ struct PodFacts {
   int64_t local_pid = 0;
 };
 
+// How far a broker is that gives its replicas away.
+struct DecommissionFacts {
+  int32_t left = 0;  // partitions that have a replica on it
+  int32_t moving = 0;
+  int32_t stuck = 0;        // that no other broker may take
+  std::string first_stuck;  // "payments-4"
+};
+
 // A broker as the controller of its cluster sees it.
 struct BrokerFacts {
   int32_t id = 0;
@@ -34,6 +42,34 @@ struct BrokerFacts {
   int32_t out_of_sync = 0;    // of these
   bool is_fenced = false;     // counts as gone
   std::string permit_holder;  // who may stop it now, "" when nobody may
+  std::optional<DecommissionFacts> decommission;
+  std::string directory;  // the id of its data directory
+  std::string rpc_host;   // where other brokers reach it
+  uint16_t rpc_port = 0;
+};
+
+// One that has the metadata log.
+struct QuorumMemberFacts {
+  int32_t id = 0;
+  std::string directory;
+  bool is_caught_up = false;
+};
+struct QuorumFacts {
+  std::vector<QuorumMemberFacts> voters;
+  std::vector<QuorumMemberFacts> observers;
+};
+
+// The topic that needs the most brokers; "" and 0 when there is none.
+struct WidestTopic {
+  std::string name;
+  int32_t replicas = 0;
+};
+
+// What is kept of a broker whose pod is gone.
+struct ClaimFacts {
+  std::string name;
+  std::string uid;
+  int32_t ordinal = 0;
 };
 
 // What the brokers said of their cluster.
@@ -44,6 +80,7 @@ struct KafkaFacts {
   std::string no_controller;  // why the rest is what a broker saw last, "" when it is the controller's word
   int32_t controller = -1;
   std::vector<BrokerFacts> brokers;  // that are registered
+  std::vector<int32_t> voters;       // on metadata, by id
 
   // Whether the controller itself spoke; why not, otherwise.
   bool is_certain() const { return is_reachable && no_controller.empty(); }
@@ -66,7 +103,8 @@ struct Refusal {
 
 // To be asked between observing and planning anew, because the answer is a decision of the brokers' controller.
 struct Question {
-  enum class Kind : uint8_t { may_stop };  // a granted permit is the operator's until it ends it
+  // may_stop: a granted permit is the operator's until it ends it. rebalance: some moves begin.
+  enum class Kind : uint8_t { may_stop, rebalance };
   Kind kind = Kind::may_stop;
   int32_t broker = 0;
   friend bool operator==(const Question&, const Question&) = default;
@@ -77,14 +115,19 @@ struct Answer {
   bool is_granted = false;
   std::vector<Refusal> refusals;  // the first of `refusals_total`
   int32_t refusals_total = 0;
+  int32_t moves = 0;       // of a rebalance: under way
+  int32_t moves_left = 0;  // and to follow
 };
 
 struct ClusterObserved {
   std::vector<kube::Object> owned;  // of the kinds that desired/ makes
   std::vector<PodFacts> pods;       // ascending by ordinal
   KafkaFacts kafka;
-  std::optional<Answer> answer;  // to what the plan made of all else asks
-  std::string claimed_id;        // the cluster id that a claim of these brokers' data names, "" when none does
+  std::optional<Answer> answer;       // to what the plan made of all else asks
+  std::optional<WidestTopic> widest;  // looked at when Wishes say so, as is the next; none: nobody answered
+  std::optional<QuorumFacts> quorum;
+  std::vector<ClaimFacts> spare_claims;  // of ordinals that the set does not have, when they go with their broker
+  std::string claimed_id;                // the cluster id that a claim of these brokers' data names, "" when none does
 
   const PodFacts* find_pod(int32_t ordinal) const {
     for (const PodFacts& pod : pods) {

@@ -52,6 +52,33 @@ struct ReleasePermit {
   int32_t broker = 0;
   std::string holder;
 };
+struct DecommissionBroker {
+  int32_t broker = 0;
+};
+struct CancelDecommission {
+  int32_t broker = 0;
+};
+struct AddVoter {
+  int32_t broker = 0;
+  std::string directory;
+  std::string host;
+  uint16_t port = 0;
+};
+struct RemoveVoter {
+  int32_t broker = 0;
+  std::string directory;
+};
+struct RemoveBroker {  // disruptive: the set without the last of its pods
+  kube::Object set;
+  int32_t broker = 0;
+};
+struct UnregisterBroker {
+  int32_t broker = 0;
+};
+struct DeleteClaim {
+  std::string name;
+  std::string uid;
+};
 struct AddFinalizer {};
 struct DropFinalizer {};
 struct CreateTopic {
@@ -71,8 +98,9 @@ struct AlterTopicConfig {
 struct DeleteTopic {
   std::string name;
 };
-using Step = std::variant<ApplyObject, RestartPod, ReleasePermit, AddFinalizer, DropFinalizer, CreateTopic, GrowTopic,
-                          AlterTopicConfig, DeleteTopic>;
+using Step = std::variant<ApplyObject, RestartPod, ReleasePermit, DecommissionBroker, CancelDecommission, AddVoter,
+                          RemoveVoter, RemoveBroker, UnregisterBroker, DeleteClaim, AddFinalizer, DropFinalizer,
+                          CreateTopic, GrowTopic, AlterTopicConfig, DeleteTopic>;
 
 // In a few words, for logs and events: "apply StatefulSet shop/orders-kafka".
 std::string to_string(const Step& step);
@@ -93,6 +121,7 @@ struct Plan {
 
 // How soon to look again at what no watch tells of.
 inline constexpr std::chrono::milliseconds kCheckSoon{500};
+inline constexpr std::chrono::milliseconds kCheckMoves{1'000};  // replicas move for long
 inline constexpr std::chrono::milliseconds kResync{30'000};
 
 }  // namespace millrace::plan

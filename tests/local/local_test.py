@@ -242,6 +242,25 @@ class ThreeBrokers(LocalCluster):
     def cluster(self):
         return json.loads(self.millrace("get", "clusters", "-o", "json", "--data-dir", self.data).stdout)["items"][0]
 
+    def claim(self, broker):
+        return os.path.join(self.data, "volumes/default", f"data-local-kafka-{broker}")
+
+    def condition(self, type):
+        return next(one for one in self.cluster()["status"]["conditions"] if one["type"] == type)
+
+    def brokers(self):
+        return json.loads(self.millrace("get", "brokers", "-o", "json", "--data-dir", self.data).stdout)
+
+    def partitions(self, broker):
+        return next((row.get("partitions", 0) for row in self.brokers() if row["id"] == broker), 0)
+
+    def why(self):
+        return self.millrace("why", "local", "--data-dir", self.data).stdout.decode()
+
+    def scale(self, before, after):
+        self.edit("cluster.yaml", f"replicas: {before}", f"replicas: {after}")
+        self.millrace("apply", "-f", os.path.join(self.manifests, "cluster.yaml"), "--data-dir", self.data)
+
     def check(self, writer, topic):
         self.assertEqual(writer.end(), 0, "records were neither acknowledged nor failed")
         self.assertEqual(writer.failed, [])
@@ -306,6 +325,7 @@ class ThreeBrokers(LocalCluster):
                 pid = self.pids()[broker]
                 os.kill(pid, signal.SIGKILL)
                 self.wait_for("the loss is seen", lambda: not self.status()["ready"])
+                self.assertFalse(self.status()["brokers"][broker]["ready"] and self.pids()[broker] == pid, "it looks as if it lived")
                 self.wait_for("a new process", lambda: self.pids()[broker] not in (None, pid))
                 self.wait_for_ready()
                 self.wait_for("all are in sync", lambda: self.in_sync("events"))
@@ -318,11 +338,11 @@ class ThreeBrokers(LocalCluster):
         self.assertEqual([(row[1], row[-1]) for row in rows], [("ready", "1")] * 3, table)  # one restart each
 
     @needs_client
-    def test_a_changed_configuration_restarts_one_broker_after_the_other_and_writers_notice_no_error(self):
+    def test_a_changed_configuration_restarts_one_broker_after_the_other_under_permits_and_writers_notice_no_error(self):
         self.up()
         before = self.pids()
         writer = Writer(self.status()["bootstrap"], "events", self.logs)
-        least_ready, done = 3, set()
+        least_ready, done, held = 3, set(), []
         try:
             writer.wait_for_more()
             self.edit("cluster.yaml", "  listeners:", "  config: {log.retention.hours: 5}\n  listeners:")
@@ -332,9 +352,10 @@ class ThreeBrokers(LocalCluster):
                 nonlocal least_ready
                 status = self.status()
                 least_ready = min(least_ready, sum(b["ready"] for b in status["brokers"]))
+                held.append([row["id"] for row in self.brokers() if row.get("permit")])
                 rollout = self.cluster()["status"]["rollout"]
                 done.add((rollout["done"], rollout["total"]))
-                return (status["ready"] and len(status["brokers"]) == 3 and rollout["done"] == 3 and
+                return (status["ready"] and len(status["brokers"]) == 3 and rollout["done"] == 3 and held[-1] == [] and
                         all(b["pid"] not in (None, before[b["id"]]) for b in status["brokers"]))
             self.wait_for("all brokers were restarted", rolled)
             self.wait_for("all are in sync", lambda: self.in_sync("events"))
@@ -344,22 +365,95 @@ class ThreeBrokers(LocalCluster):
         self.check(writer, "events")
         self.assertEqual(least_ready, 2, "never were two brokers away")
         self.assertTrue(done > {(3, 3)}, done)
+        self.assertTrue(all(len(ids) <= 1 for ids in held), held)
+        self.assertTrue(any(held), "no permit was seen")
 
-    def test_brokers_are_added_by_editing_the_manifest_and_none_is_taken_away(self):
+    def test_a_topic_that_needs_all_its_brokers_blocks_restarts_and_is_named(self):
         self.up()
+        self.apply(self.topic_manifest(name="strict", partitions=1, replicas=3, more="  config: {min.insync.replicas: 3}\n"))
+        self.wait_for("the topic", lambda: (self.topic("strict") or {}).get("ready"))
         before = self.pids()
+        self.edit("cluster.yaml", "  listeners:", "  config: {log.retention.hours: 5}\n  listeners:")
+        self.millrace("apply", "-f", os.path.join(self.manifests, "cluster.yaml"), "--data-dir", self.data)
+        self.wait_for("the refusal", lambda: "partition strict-0 needs 3 in-sync replicas" in self.why())
+        block = self.cluster()["status"]["rollout"]["blockedBy"][0]
+        self.assertEqual((block["rule"], block["object"]), ("MinInsync", "partition strict-0"))
+        self.assertIn("since", block)
+        self.assertEqual(self.pids(), before, "nobody was restarted")
+        self.apply(self.topic_manifest(name="strict", partitions=1, replicas=3, more="  config: {min.insync.replicas: 2}\n"))
+        self.wait_for("all brokers were restarted", lambda: self.status()["ready"] and not set(before.values()) & set(self.pids().values()))
+
+    @needs_client
+    def test_a_broker_is_added_gets_replicas_and_leaves_again_with_nothing_lost(self):
+        self.up()
+        writer = Writer(self.status()["bootstrap"], "events", self.logs)
+        try:
+            writer.wait_for_more()
+            before = self.pids()
+            self.scale(3, 4)
+            self.wait_for_ready(4)
+            self.assertEqual({id: self.pids()[id] for id in range(3)}, before, "those that ran go on undisturbed")
+            self.assertEqual(self.members(self.status()["bootstrap"]), [0, 1, 2, 3])
+            self.wait_for("replicas move to it", lambda: self.partitions(3) > 0)
+            self.wait_for("all is even", lambda: self.condition("Progressing")["reason"] == "UpToDate")
+            writer.wait_for_more()
+            self.scale(4, 3)
+            self.wait_for("broker 3 has left", lambda: [row["id"] for row in self.brokers()] == [0, 1, 2])
+            self.wait_for_ready()
+            self.wait_for("all are in sync", lambda: self.in_sync("events"))
+            writer.wait_for_more()
+        finally:
+            writer.ended.set()
+        self.check(writer, "events")
+        self.assertEqual(self.members(self.status()["bootstrap"]), [0, 1, 2])
+        self.assertEqual(self.pids(), before)
+        self.assertTrue(os.path.exists(self.claim(3)), "what is on its disk is kept")
+        self.scale(3, 4)  # with what is left of its earlier life
+        self.wait_for_ready(4)
+        self.wait_for("replicas move to it again", lambda: self.partitions(3) > 0)
+        self.wait_for("all is even again", lambda: self.condition("Progressing")["reason"] == "UpToDate")
+        self.check(writer, "events")
+
+    def test_a_quorum_of_five_follows_five_brokers(self):
         self.edit("cluster.yaml", "replicas: 3", "replicas: 5")
-        self.millrace("apply", "-f", self.manifests, "--data-dir", self.data)
+        self.edit("cluster.yaml", "size: 10Gi", "size: 10Gi, deleteClaim: true")
+        self.up()
         self.wait_for_ready(5)
-        self.assertEqual({id: self.pids()[id] for id in range(3)}, before, "those that ran go on undisturbed")
-        self.assertEqual(self.members(self.status()["bootstrap"]), [0, 1, 2, 3, 4])
-        self.apply(self.topic_manifest(name="wide", partitions=5, replicas=5))
-        self.wait_for("the topic", lambda: (self.topic("wide") or {}).get("ready"))
-        self.edit("cluster.yaml", "replicas: 5", "replicas: 3")
-        self.millrace("apply", "-f", self.manifests, "--data-dir", self.data)
-        self.wait_for("the refusal", lambda: "CannotScaleDown" in self.described("cluster", "local"))
-        self.assertIn("none is taken away", self.millrace("why", "local", "--data-dir", self.data).stdout.decode())
-        self.assertEqual(len(self.status()["brokers"]), 5)
+
+        def voters():
+            return [row["id"] for row in self.brokers() if row.get("votes")]
+        self.wait_for("five vote", lambda: voters() == [0, 1, 2, 3, 4])
+        self.scale(5, 4)
+        self.wait_for("broker 4 has left", lambda: [row["id"] for row in self.brokers()] == [0, 1, 2, 3])
+        self.wait_for("three vote", lambda: voters() == [0, 1, 2])
+        self.wait_for("its claim has gone with it", lambda: not os.path.exists(self.claim(4)))
+        self.assertTrue(os.path.exists(self.claim(3)))
+
+    def test_fewer_brokers_than_a_topic_has_replicas_is_refused_and_taking_it_back_is_enough(self):
+        self.up()
+        self.scale(3, 2)
+        self.wait_for("the refusal", lambda: self.condition("Ready")["reason"] == "CannotScaleDown")
+        self.assertIn("topic events has 3 replicas", self.condition("Ready")["message"])
+        self.assertIn("topic events has 3 replicas", self.why())
+        self.assertEqual(len(self.status()["brokers"]), 3)
+        self.scale(2, 3)
+        self.wait_for_ready()
+
+    def test_the_missing_voters_of_a_lost_quorum_are_named(self):
+        self.up()
+        pids = self.pids()
+        for broker in (1, 2):
+            os.kill(pids[broker], signal.SIGSTOP)
+        try:
+            self.wait_for("the loss is explained", lambda: "QuorumLost" in self.why())
+            said = self.why()
+            self.assertIn("needs 2 of its 3 voters and 1 answers; missing are broker 1", said)
+            self.assertIn("broker 2", said)
+        finally:
+            for broker in (1, 2):
+                os.kill(pids[broker], signal.SIGCONT)
+        self.wait_for_ready()
+        self.wait_for("nothing blocks", lambda: "Nothing blocks" in self.why())
 
     def test_one_broker_becomes_three(self):
         self.edit("cluster.yaml", "replicas: 3", "replicas: 1")
