@@ -5,6 +5,7 @@ MILLRACE_BOOTSTRAP set, tests that need no hold on the process run against that 
 Apache Kafka itself.
 """
 
+import atexit
 import os
 import pathlib
 import shutil
@@ -101,6 +102,7 @@ class Broker:
         self.properties = properties
         self.log_path = os.path.join(self.directory, "broker.log")
         self.process = None
+        atexit.register(self.remove)  # also when whoever reads what the test prints is gone
 
     def start(self):
         settings = {"listeners": f"PLAINTEXT://{self.bootstrap}", "millrace.http.listener": f"{self.host}:{self.http_port}",

@@ -72,7 +72,7 @@ class Client:
     def __init__(self, history, bootstrap):
         self.history, self.bootstrap = history, bootstrap
         self.ended = threading.Event()
-        self.thread = threading.Thread(target=self.guarded)
+        self.thread = threading.Thread(target=self.guarded, daemon=True)
 
     def start(self):
         self.thread.start()
