@@ -10,6 +10,11 @@ namespace millrace::replication {
 
 namespace {
 const Logger logger("replication");
+
+bool is_of_disk(Errc code) {
+  return code == Errc::disk_full || code == Errc::io || code == Errc::storage_offline ||
+         code == Errc::permission_denied;
+}
 }  // namespace
 
 FollowerLink::FollowerLink(const LinkContext& context, io::EventLoop& loop, PeerTransport& transport, BrokerId leader)
@@ -200,7 +205,8 @@ bool FollowerLink::failed(const Slot& slot, const Error& error) {
       logger.warn("a replica cannot follow its leader for now",
                   {{"leader", leader_}, {"topic", id.topic}, {"partition", id.partition}, {"why", error.to_string()}});
   }
-  unsubscribe(slot, false);
+  // Otherwise everybody would wait for it until replica.lag.time.max.ms has passed.
+  unsubscribe(slot, is_of_disk(error.code));
   retry_later(slot, kFailedRetryMax);
   return true;
 }

@@ -87,10 +87,11 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   void isr_answered(const IsrChange& change, IsrOutcome outcome);
   bool keep_watching();  // false: nothing to watch any more; it will ask again
 
-  // As leader, by IsolationGuard: with `heard_since` this broker is isolated, and as long as a member of the in-sync
-  // set follows on no stream on which something came after that time, writes are refused as not_leader: that member may
-  // lead by now. What waits for it is told so.
+  // As leader, by IsolationGuard: with `heard_since` this broker is isolated, and as long as a member of the in-sync set
+  // follows on no stream on which something came after that time, writes are refused as not_leader, also those that
+  // wait: that member may lead by now.
   IsolationLook look_at_isolation(std::optional<TimePoint> heard_since);
+  bool is_cut_off() const;  // writes are refused because of that
 
   // As follower, by the link to the leader (partition_follower.cc). fenced_leader_epoch: the image has moved on from
   // the leader epoch that is meant.
@@ -186,7 +187,6 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   std::optional<Offset> damaged_at_ GUARDED_BY(mutex_);     // a batch that cannot be read
   Offset high_watermark_ GUARDED_BY(mutex_){0};
   bool flush_asked_ GUARDED_BY(mutex_) = false;  // of the flusher, by flush.ms, and not begun
-
   CommitMarks marks_ GUARDED_BY(mutex_);
   bool is_cut_off_ GUARDED_BY(mutex_) = false;       // leads, and refuses writes: see look_at_isolation()
   mutable uint64_t refused_ GUARDED_BY(mutex_) = 0;  // writes, because of that

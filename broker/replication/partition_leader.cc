@@ -219,6 +219,11 @@ bool Partition::keep_watching() {
   return leader_->is_watched;
 }
 
+bool Partition::is_cut_off() const {
+  MutexLock lock(mutex_);
+  return is_cut_off_;
+}
+
 IsolationLook Partition::look_at_isolation(std::optional<TimePoint> heard_since) {
   IsolationLook look;
   bool is_new = false;

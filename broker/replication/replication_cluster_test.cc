@@ -325,7 +325,21 @@ TEST_F(ReplicationClusterTest, a_partition_whose_disk_fails_holds_up_no_other) {
   append(a_, {"c"}, Acks::leader);
   const Appended other = append(a_, {"x"}, Acks::all, "other");
   ASSERT_TRUE(run_until([&] { return *a_.find("other")->is_acknowledged(other); }));
-  EXPECT_EQ(at(a_).high_watermark, Offset{1});
+  EXPECT_TRUE(run_until([&] { return state().isr == std::vector{kA} && at(a_).high_watermark == Offset{3}; }));
+}
+
+TEST_F(ReplicationClusterTest, a_follower_whose_disk_is_full_holds_up_nobody_and_is_back_in_sync_when_there_is_space) {
+  create();
+  append(a_, {"a"});
+  ASSERT_TRUE(run_until([&] { return is_level(b_) && is_level(c_); }));
+  b_.fs().set_capacity(1);
+  const Appended waits = append(a_, {"b"}, Acks::all);
+  const TimePoint began = clock_.now();
+  ASSERT_TRUE(run_until([&] { return *a_.find("t")->is_acknowledged(waits); }));
+  EXPECT_LT(clock_.now() - began, milliseconds(500)) << "replica.lag.time.max.ms is not waited for";
+  EXPECT_EQ(state().isr.size(), 2u);
+  b_.fs().set_capacity(io::sim::SimFileSystem::kNever);
+  EXPECT_TRUE(run_until([&] { return is_level(b_) && state().isr.size() == 3; }));
 }
 
 TEST_F(ReplicationClusterTest, a_follower_whose_next_record_is_gone_starts_over_where_the_leader_starts) {

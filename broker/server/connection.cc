@@ -53,7 +53,7 @@ void Connection::read_later() {
 }
 
 bool Connection::may_take_more() const {
-  return is_open() && !draining_ && memory_place_ == 0 && mute_timer_ == 0 &&
+  return is_open() && !ends_as_ && memory_place_ == 0 && mute_timer_ == 0 &&
          slots_.size() - first_slot_ < kInProgressMax && in_progress_bytes_ < kInProgressBytesMax &&
          out_.size() + done_bytes_ < kUnsentBytesMax;
 }
@@ -179,7 +179,7 @@ void Connection::watch_for_deafness() {
 }
 
 void Connection::drain() {
-  draining_ = true;
+  ends_as_ = CloseReason::shutting_down;
   after_progress();
 }
 

@@ -94,12 +94,12 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
 
   // Reading.
   FrameDecoder decoder_;
-  Bytes backlog_;                // read and not yet decoded, because something had to be waited for
-  bool reading_ = false;         // on the stack
-  bool waits_readable_ = false;  // the stream will call
-  uint64_t memory_place_ = 0;    // in the line for memory; 0: does not wait
-  int64_t admitted_bytes_ = 0;   // of the frame under way, charged
-  bool draining_ = false;
+  Bytes backlog_;                       // read and not yet decoded, because something had to be waited for
+  bool reading_ = false;                // on the stack
+  bool waits_readable_ = false;         // the stream will call
+  uint64_t memory_place_ = 0;           // in the line for memory; 0: does not wait
+  int64_t admitted_bytes_ = 0;          // of the frame under way, charged
+  std::optional<CloseReason> ends_as_;  // nothing more is read, and it is closed so when nothing is owed
   TimePoint muted_until_{};
   io::TimerId mute_timer_ = 0;
   io::TimerId stall_timer_ = 0;

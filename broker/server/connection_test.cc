@@ -48,6 +48,19 @@ TEST_P(ConnectionTest, replies_completed_out_of_order_leave_in_order) {
   EXPECT_EQ(client.replies(), expected);
 }
 
+TEST_P(ConnectionTest, behind_a_last_reply_everything_that_was_asked_is_answered_and_the_connection_is_closed) {
+  start();
+  TestClient& client = connect();
+  client.send(request(1, "wait1") + request(2, "wait2") + request(3, "last") + request(4, "unread"));
+  ASSERT_TRUE(until([&] { return handled_.size() == 3; }));
+  answer("wait2");
+  answer("wait1");
+  EXPECT_TRUE(until([&] { return client.is_closed(); }));
+  EXPECT_EQ(client.replies(), Replies({"1:wait1", "2:wait2", "3:last"}));
+  EXPECT_EQ(handled_.size(), 3u);
+  EXPECT_EQ(closed(CloseReason::sent_away), 1u);
+}
+
 TEST_P(ConnectionTest, a_request_without_reply_leaves_no_gap) {
   start();
   TestClient& client = connect();

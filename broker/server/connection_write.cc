@@ -25,10 +25,11 @@ void Connection::finish(uint64_t sequence, Outcome outcome, OutputChain frame, s
   ENSURE(!slot.done);
   slot.done = true;
   slot.mute_for = mute_for;
-  if (outcome == Outcome::reply) {
+  if (outcome != Outcome::no_response) {
     done_bytes_ += frame.size();
     done_memory_ += static_cast<int64_t>(frame.memory_size());
     slot.frame = std::move(frame);
+    if (outcome == Outcome::last_reply) ends_as_ = CloseReason::sent_away;
   }
   if (slot.api != nullptr) slot.api->duration.record(shared_.clock.now() - slot.received_at);
   release(slot);
@@ -91,9 +92,9 @@ void Connection::write() {
   send_collected();
   if (!is_open()) return;
   count_unsent();
-  if (!draining_ || !owes_nothing()) return;
+  if (!ends_as_ || !owes_nothing()) return;
   discard_input();
-  close(CloseReason::shutting_down);
+  close(*ends_as_);
 }
 
 void Connection::send_collected() {

@@ -22,7 +22,8 @@ void ReplySlot::encode_and_send(EncodeBody encode, const void* response, int16_t
   protocol::Writer writer;
   protocol::begin_response(writer, api_, body_version, correlation_id_);
   encode(response, body_version, writer);
-  sink->complete(sequence_, ReplySink::Outcome::reply, protocol::finish_frame(writer), mute_for);
+  const auto outcome = is_last_ ? ReplySink::Outcome::last_reply : ReplySink::Outcome::reply;
+  sink->complete(sequence_, outcome, protocol::finish_frame(writer), mute_for);
 }
 
 void ReplySlot::send_frame(const Bytes& frame) {

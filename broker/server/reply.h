@@ -22,9 +22,10 @@ using EncodeBody = void (*)(const void* response, int16_t version, protocol::Wri
 // Where finished replies go: the connection, from any thread.
 class ReplySink {
  public:
-  enum class Outcome : uint8_t { reply, no_response };
+  enum class Outcome : uint8_t { reply, last_reply, no_response };
   virtual ~ReplySink() = default;
-  // `frame` is the whole reply, size prefix included; empty for no_response. `mute_for`: see Reply::send.
+  // `frame` is the whole reply, size prefix included; empty for no_response. Nothing is read behind the last reply, and
+  // the connection is closed once everything has left. `mute_for`: see Reply::send.
   virtual void complete(uint64_t sequence, Outcome outcome, OutputChain frame, std::chrono::milliseconds mute_for) = 0;
   // False once the connection is gone: its replies have no reader and may be dropped.
   virtual bool is_open() const = 0;
@@ -50,6 +51,8 @@ class ReplySlot {
                        std::chrono::milliseconds mute_for);
   // A reply that another broker made for this request: header and body.
   void send_frame(const Bytes& frame);
+  // The next reply ends the connection, so that the client asks another broker.
+  void be_last() { is_last_ = true; }
   void no_response();
   void close_connection(std::string_view reason, CloseReason kind = CloseReason::handler);
   // The decoded request takes so many bytes until it is answered. Small ones cost less than counting them.
@@ -69,6 +72,7 @@ class ReplySlot {
   int32_t correlation_id_;
   int16_t version_;
   protocol::ApiKey api_;
+  bool is_last_ = false;
 };
 
 // What a handler answers with: exactly one of the calls below, once, from any thread. Replies leave in the order of the
@@ -88,6 +92,12 @@ class Reply {
   // KIP-511: ApiVersions of a version we do not know is answered in version 0.
   void send_as(const Response& response, int16_t body_version, std::chrono::milliseconds mute_for = {}) {
     slot_.encode_and_send(&encode, &response, body_version, mute_for);
+  }
+  // The connection is closed behind this reply: a client that is told to look for another leader asks the broker that
+  // it has used last, and this one knows of no other.
+  void send_last(const Response& response) {
+    slot_.be_last();
+    send(response);
   }
   // Produce with acks=0: the client expects no frame.
   void no_response() { slot_.no_response(); }

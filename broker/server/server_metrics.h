@@ -19,9 +19,10 @@ enum class CloseReason : uint8_t {
   malformed,
   unsupported,
   handler,
+  sent_away,
   shutting_down,
 };
-inline constexpr std::array<std::string_view, 9> kCloseReasons{
+inline constexpr std::array<std::string_view, 10> kCloseReasons{
     "peer",       // the client closed it
     "error",      // the network failed
     "idle",       // nothing moved for connections.max.idle.ms
@@ -29,7 +30,8 @@ inline constexpr std::array<std::string_view, 9> kCloseReasons{
     "frame",      // a size that is not a request's: garbage, another protocol, too large
     "malformed",  // a header or body that does not decode
     "unsupported",
-    "handler",  // the protocol has no reply for what happened
+    "handler",    // the protocol has no reply for what happened
+    "sent_away",  // others may lead what this broker leads, and no controller tells it
     "shutting_down",
 };
 

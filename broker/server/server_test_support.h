@@ -64,6 +64,8 @@ class ServerTest : public testing::TestWithParam<uint64_t> {
       reply.no_response();
     } else if (text.starts_with("close")) {
       reply.close_connection("a test");
+    } else if (text.starts_with("last")) {
+      reply.send_last({text});
     } else if (text.starts_with("mute")) {
       reply.send({text}, std::chrono::seconds(1));
     } else if (text.starts_with("big")) {

@@ -102,6 +102,7 @@ class Produce {
   Services& services_;
   RequestContext context_;
   const Acks acks_;
+  bool is_cut_off_ = false;  // a partition's other replicas may have a leader that this broker does not hear of
   Reply<ProduceResponse> reply_;
   ProduceResponse response_;
   std::vector<Unacknowledged> waiting_;
@@ -145,7 +146,10 @@ std::optional<Unacknowledged> Produce::append(std::string_view topic, const Uuid
   Bytes batch = records.bytes();
   records = {};
   Result<replication::Appended> appended = found.partition->append(std::move(batch), acks_);
-  if (!appended) return refused(to_error_code(appended.error().code), std::move(appended.error().context));
+  if (!appended) {
+    is_cut_off_ = is_cut_off_ || found.partition->is_cut_off();
+    return refused(to_error_code(appended.error().code), std::move(appended.error().context));
+  }
   fill(answer, *appended);
   if (appended->acknowledged || acks_ == Acks::none) return std::nullopt;
   return Unacknowledged{.partition = std::move(found.partition), .appended = *appended};
@@ -167,7 +171,10 @@ void Produce::refuse_all(const ProduceRequest& request, ErrorCode code) {
 bool Produce::settle() {
   std::erase_if(waiting_, [this](const Unacknowledged& one) {
     const Result<bool> acknowledged = one.partition->is_acknowledged(one.appended);
-    if (!acknowledged) fail(answer(one), to_error_code(acknowledged.error().code), acknowledged.error().context);
+    if (!acknowledged) {
+      is_cut_off_ = is_cut_off_ || one.partition->is_cut_off();
+      fail(answer(one), to_error_code(acknowledged.error().code), acknowledged.error().context);
+    }
     return !acknowledged || *acknowledged;
   });
   return waiting_.empty();
@@ -197,6 +204,7 @@ void Produce::send() {
     return reply_.no_response();
   }
   if (context_.version >= kFirstHintVersion) add_leader_hints();
+  if (is_cut_off_) return reply_.send_last(response_);
   reply_.send(response_);
 }
 

@@ -143,6 +143,25 @@ TEST_F(ProduceTest, acks_zero_gets_no_reply_and_its_connection_is_closed_on_an_e
   EXPECT_TRUE(produce("missing", make_batch({"a"}), {.acks = 0}).is_closed());
 }
 
+TEST_F(ProduceTest, who_is_refused_because_no_controller_answers_is_sent_away_to_ask_another_broker) {
+  const Uuid id = create("t", 1, testing::kSelf);
+  metadata::PartitionImage state = replication::testing::led_by(testing::kSelf, LeaderEpoch{4});
+  state.replicas.push_back(testing::kOther);
+  state.isr.push_back(testing::kOther);
+  record(metadata::PartitionChangeRecord{.topic = id, .index = PartitionIndex{0}, .state = state});
+  publish();
+  EXPECT_EQ(produce("t", make_batch({"a"}), {.acks = 1}).reply->outcome(), ReplySink::Outcome::reply);
+  const auto waits = produce("t", make_batch({"b"}), {.acks = -1});
+  const auto partition = services_.partitions->find("t", PartitionIndex{0});
+  ASSERT_TRUE(partition->look_at_isolation(machine_.clock.now()).refuses);
+  for (const auto& sent : {waits, produce("t", make_batch({"c"}), {.acks = 1})}) {
+    EXPECT_EQ(code(sent), ErrorCode::not_leader_or_follower);
+    EXPECT_EQ(sent.reply->outcome(), ReplySink::Outcome::last_reply);
+  }
+  EXPECT_FALSE(partition->look_at_isolation(std::nullopt).refuses);
+  EXPECT_EQ(produce("t", make_batch({"d"}), {.acks = 1}).reply->outcome(), ReplySink::Outcome::reply);
+}
+
 TEST_F(ProduceTest, with_flush_messages_the_reply_waits_for_the_flush_whatever_the_acks) {
   create("t", 1, testing::kSelf, {{"flush.messages", "1"}});
   const auto all = produce("t", make_batch({"a"}), {.acks = -1});

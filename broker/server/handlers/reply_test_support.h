@@ -39,7 +39,7 @@ class ReplyCatcher final : public ReplySink {
   // The body of the reply; null while there is none.
   template <class Response>
   std::optional<Response> response(int16_t version, bool flexible) const {
-    if (outcome_ != Outcome::reply) return std::nullopt;
+    if (!outcome_ || outcome_ == Outcome::no_response) return std::nullopt;
     const size_t header = 8 + (flexible ? 1 : 0);
     const Bytes body = Bytes::copy_of(BytesView(frame_).subspan(header));
     Result<Response> decoded = Response::decode(body, version);

@@ -22,7 +22,8 @@ CLIENTS = TOP / "build/clients"  # newer than Debian's, by cmake/install-package
 if pathlib.Path(sys.prefix) != CLIENTS:
     if not (CLIENTS / "requirements.txt").exists():
         skip(f"{CLIENTS} is missing: run cmake/install-packages test where Python's package index can be reached")
-    os.execv(CLIENTS / "bin/python", ["python", "-B", *sys.argv])
+    python = str(CLIENTS / "bin/python")
+    os.execv(python, [python, "-B", *sys.argv])
 
 from confluent_kafka.admin import AdminClient, NewTopic
 

@@ -14,7 +14,8 @@ from harness import until
 
 PROGRESS_SECONDS_MAX = 30  # after a fault, every partition has to acknowledge again within this
 END_SECONDS_MAX = 60
-RECONNECT = {"log_level": 0, "reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 100}
+# A broker that stands still keeps its connections open: how long an application waits for one is its own choice.
+RECONNECT = {"log_level": 0, "reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 100, "socket.timeout.ms": 5000}
 WRONG_MAX = 20
 
 
