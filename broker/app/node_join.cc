@@ -162,7 +162,9 @@ Status Node::State::join() {
           .metadata_offset = [this] { return is_serving ? images.load()->applied : Offset{-1}; },
           .session = session(),
           .heartbeat = std::chrono::milliseconds(config_int(config.values, metadata::kBrokerHeartbeatIntervalMs)),
-          .metrics = &control_metrics},
+          .metrics = &control_metrics,
+          .failed_writes =
+              [this] { return storage_metrics.append_failures.value() + storage_metrics.flush_failures.value(); }},
       *this);
   isr_changer = std::make_unique<control::IsrChanger>(*controller_client, *control_loop,
                                                       [this] { return std::pair(config.id, lifecycle->epoch()); });

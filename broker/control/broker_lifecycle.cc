@@ -114,9 +114,22 @@ void BrokerLifecycle::on_heartbeat(const Result<ControllerAnswer>& answer) {
     if (reply.should_shut_down) return finish_shutdown(words_of(reply));
     return next_beat(kShutdownHeartbeat);
   }
+  hand_over_if_writes_fail(now);
   // A broker that is kept out for being behind hurries, so that it comes in when it has caught up.
   if (std::exchange(hurried_, false)) return next_beat({});
   next_beat(reply.is_fenced ? Duration(kRetryMin) : options_.heartbeat);
+}
+
+void BrokerLifecycle::hand_over_if_writes_fail(TimePoint now) {
+  const uint64_t failed = options_.failed_writes ? options_.failed_writes() : 0;
+  if (failed == failed_writes_ || (handed_over_ != TimePoint::min() && now - handed_over_ < kHandOverPause)) return;
+  failed_writes_ = failed;
+  handed_over_ = now;
+  kLog.warn("writes fail: others are to lead what they can", {{"failed_since_start", failed}});
+  options_.client->call(metadata::DrainLeadership{options_.registration.id}, kHandOverPause,
+                        [](const Result<ControllerAnswer>& answer) {
+                          if (!answer) kLog.warn("leadership stays here", {{"why", answer.error().to_string()}});
+                        });
 }
 
 void BrokerLifecycle::next_beat(Duration after) {

@@ -10,6 +10,10 @@
 
 namespace millrace::control {
 
+// How long after a hand-over because of a failing disk the next one may come: where all disks fail, leadership would go
+// round and round.
+inline constexpr std::chrono::seconds kHandOverPause{10};
+
 // All pointers are borrowed and outlive the lifecycle.
 struct BrokerLifecycleOptions {
   ControllerClient* client = nullptr;
@@ -20,6 +24,7 @@ struct BrokerLifecycleOptions {
   Duration session{std::chrono::seconds(2)};           // broker.session.timeout.ms
   Duration heartbeat{std::chrono::milliseconds(500)};  // broker.heartbeat.interval.ms
   ControlMetrics* metrics = nullptr;                   // may be null
+  std::function<uint64_t()> failed_writes;             // of this broker's disk since its start; empty: nobody counts
 };
 
 // Told on the loop.
@@ -35,7 +40,8 @@ class BrokerLifecycleEvents {
 };
 
 // A broker's membership: registers, sends heartbeats, says what the controller thinks of it, and asks to be let go
-// before a stop. start() and stop on any thread; everything else happens on the loop.
+// before a stop. When writes fail it asks that others lead what they can: who cannot write would refuse everybody.
+// start() and stop on any thread; everything else happens on the loop.
 class BrokerLifecycle {
  public:
   BrokerLifecycle(BrokerLifecycleOptions options, BrokerLifecycleEvents& events);
@@ -60,6 +66,7 @@ class BrokerLifecycle {
   void beat();
   void on_heartbeat(const Result<ControllerAnswer>& answer);
   void next_beat(Duration after);
+  void hand_over_if_writes_fail(TimePoint now);
   void renew(TimePoint contact);
   void update(bool fenced, bool isolated);
   void finish_shutdown(const std::string& words);
@@ -77,6 +84,8 @@ class BrokerLifecycle {
   io::TimerId timer_ = 0;
   io::TimerId isolation_timer_ = 0;
   TimePoint sent_{};
+  uint64_t failed_writes_ = 0;  // that were answered by a hand-over
+  TimePoint handed_over_{TimePoint::min()};
   TimePoint shutdown_deadline_{};
   std::function<void(std::string)> shutdown_done_;
 };

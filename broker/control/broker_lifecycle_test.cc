@@ -35,13 +35,40 @@ class BrokerLifecycleTest : public ::testing::Test, public ControlFixture, publi
 
   std::vector<std::string> events;
   Offset applied{5};
+  uint64_t failed_writes = 0;
   BrokerLifecycle lifecycle{{.client = &client,
                              .loop = loop.get(),
                              .clock = &clock,
                              .registration = {.id = BrokerId{1}, .cluster_id = "c", .fenced = true},
-                             .metadata_offset = [this] { return applied; }},
+                             .metadata_offset = [this] { return applied; },
+                             .failed_writes = [this] { return failed_writes; }},
                             *this};
 };
+
+TEST_F(BrokerLifecycleTest, a_broker_whose_writes_fail_asks_that_others_lead_but_not_again_and_again) {
+  join();
+  const auto drains = [this](Duration within) {
+    int count = 0;
+    const TimePoint until = clock.now() + within;
+    while (clock.now() < until) {
+      auto call = next_call();
+      if (std::holds_alternative<metadata::DrainLeadership>(call.call)) {
+        EXPECT_EQ(std::get<metadata::DrainLeadership>(call.call).node, BrokerId{1});
+        call.done(ControllerAnswer(metadata::DrainLeadershipReply{}));
+        ++count;
+      } else {
+        call.done(ControllerAnswer(BrokerHeartbeatReply{.is_caught_up = true, .is_fenced = false}));
+      }
+    }
+    return count;
+  };
+  EXPECT_EQ(drains(std::chrono::seconds(3)), 0);
+  failed_writes = 2;
+  EXPECT_EQ(drains(std::chrono::seconds(3)), 1);
+  failed_writes = 3;
+  EXPECT_EQ(drains(std::chrono::seconds(5)), 0);
+  EXPECT_EQ(drains(std::chrono::seconds(20)), 1);
+}
 
 TEST_F(BrokerLifecycleTest, a_broker_registers_then_sends_heartbeats_with_its_epoch_and_offset) {
   lifecycle.start();

@@ -103,7 +103,10 @@ Result<AppendInfo> Log::append_as_leader(Bytes batch, LeaderEpoch epoch) {
 
 Result<AppendInfo> Log::append_as_leader(CheckedBatch batch, LeaderEpoch epoch) {
   State& state = *state_;
-  if (state.offline) return state.offline_error();
+  if (state.offline) {
+    state.metrics.append_failures.add();
+    return state.offline_error();
+  }
   ENSURE(epoch >= state.epochs.latest());
   const TimePoint started = state.options.clock->now();
   std::byte* bytes = batch.bytes.mutable_data();

@@ -145,7 +145,9 @@ void BrokerRun::join() {
           .registration = std::move(registration),
           .metadata_offset = [this] { return is_serving_ ? images_.load()->applied : Offset{-1}; },
           .session = session,
-          .heartbeat = std::chrono::milliseconds(config_int(machine_.values, metadata::kBrokerHeartbeatIntervalMs))},
+          .heartbeat = std::chrono::milliseconds(config_int(machine_.values, metadata::kBrokerHeartbeatIntervalMs)),
+          .failed_writes =
+              [this] { return storage_metrics_.append_failures.value() + storage_metrics_.flush_failures.value(); }},
       *this);
   isr_changer_ = std::make_unique<control::IsrChanger>(*controller_client_, *control_loop_,
                                                        [this] { return std::pair(machine_.id, lifecycle_->epoch()); });
