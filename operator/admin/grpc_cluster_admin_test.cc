@@ -20,7 +20,7 @@ const Error kNoController{Errc::timed_out, "controller: no broker leads the meta
 // A port of 127.0.0.1 on which nobody listens: of a broker that has stopped.
 io::Endpoint dead_address() {
   PlayedBroker gone;
-  const io::Endpoint at = gone.at();
+  io::Endpoint at = gone.at();
   gone.stop();
   return at;
 }
@@ -274,7 +274,7 @@ TEST(GrpcClusterAdmin, with_no_controller_anywhere_a_change_times_out_and_a_desc
 TEST(GrpcClusterAdmin, an_address_that_does_not_answer_in_time_is_passed_over) {
   PlayedBroker silent(1), broker(2);
   broker.answer(ControllerAnswer(drained(6)));
-  const auto admin = client({silent.at(), broker.at()}, "c", seconds(30), milliseconds(100));
+  const auto admin = client({silent.at(), broker.at()}, "c", seconds(30), seconds(1));
   EXPECT_EQ(admin->drain_leadership(BrokerId{1})->moved, 6);
 }
 
@@ -291,7 +291,7 @@ TEST(GrpcClusterAdmin, a_call_ends_with_its_time_though_addresses_are_left) {
 TEST(GrpcClusterAdmin, a_broker_that_was_forgotten_without_a_word_is_not_missed) {
   PlayedBroker silent(1), broker(2);
   broker.answer(Result<ControllerAnswer>(Error{Errc::broker_not_registered, "broker 4"}));
-  EXPECT_TRUE(client({silent.at(), broker.at()}, "c", seconds(30), milliseconds(100))->unregister(BrokerId{4}));
+  EXPECT_TRUE(client({silent.at(), broker.at()}, "c", seconds(30), seconds(1))->unregister(BrokerId{4}));
   EXPECT_EQ(client({broker.at()})->unregister(BrokerId{4}).error().code, Errc::broker_not_registered);
 }
 
