@@ -130,7 +130,7 @@ class ReconcilerOfThree : public ReconcilerTest {
 };
 
 TEST_F(ReconcilerOfThree, one_broker_becomes_three_and_its_topics_stay_ready) {
-  apply(cluster() + topic("a"));
+  apply(cluster("{replicas: 1}") + topic("a"));
   settle();
   apply(cluster("{replicas: 3}") + topic("wide", "partitions: 2, replicas: 3"));
   settle();

@@ -39,6 +39,7 @@ class ClusterPlanTest : public testing::Test {
   // As many as the specification will ask for; all ready, up to date and in sync.
   void have_brokers(int32_t count) {
     spec()["replicas"] = count;
+    spec()["storage"] = {{"type", "persistent-claim"}, {"size", "1Gi"}};
     seen_.owned = desired::objects_of(cluster(), defaults_, "c1");
     seen_.pods.clear();
     seen_.kafka.brokers.clear();

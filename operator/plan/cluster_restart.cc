@@ -78,6 +78,16 @@ void look_at_permits(const std::string& holder, int32_t staying, const PodFacts*
   }
 }
 
+// A broker of several that comes back with an empty disk is refused by the others, which know it by its data directory.
+void wait_for_storage(const api::KafkaCluster& cluster, const PodFacts& chosen, Plan& plan) {
+  if (cluster.storage.type != api::StorageType::ephemeral || cluster.replicas < 2 || !chosen.is_ready) return;
+  plan.blocked_by.push_back({"EphemeralStorage", "pod " + chosen.name,
+                             "pod " + chosen.name +
+                                 " keeps running as it is: with ephemeral storage it would come back empty, and a "
+                                 "broker that has lost its disk cannot take its place in a cluster of several; make "
+                                 "the cluster anew with storage of type persistent-claim"});
+}
+
 }  // namespace
 
 std::string permit_holder(const api::KafkaCluster& cluster) {
@@ -112,6 +122,7 @@ void plan_restart(const api::KafkaCluster& cluster, int32_t staying, const std::
   const PodFacts* const chosen = next_outdated(wanted_hash, holder, observed);
   if (chosen != nullptr) wait_for_pods(cluster, *chosen, observed, plan);
   look_at_permits(holder, staying, chosen, observed, plan);
+  if (chosen != nullptr && plan.blocked_by.size() == others) wait_for_storage(cluster, *chosen, plan);
   if (chosen == nullptr || plan.blocked_by.size() > others) return;
   if (chosen->is_ready && !ask_to_stop(*chosen, "restart", observed, plan)) return;
   plan.steps.push_back(RestartPod{chosen->name, chosen->uid});

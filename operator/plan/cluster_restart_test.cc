@@ -86,6 +86,15 @@ TEST_F(ClusterRestart, the_controller_goes_last) {
   EXPECT_EQ(steps(), Words{"restart pod orders-kafka-1"});
 }
 
+TEST_F(ClusterRestart, a_broker_that_would_come_back_empty_and_be_refused_keeps_running) {
+  spec()["storage"] = {{"type", "ephemeral"}};
+  seen_.owned = desired::objects_of(cluster(), defaults_, "c1");
+  EXPECT_EQ(steps(), Words{});
+  EXPECT_EQ(plan().blocked_by.at(0).rule, "EphemeralStorage");
+  seen_.pods[0].is_ready = false;
+  EXPECT_EQ(steps(), Words{"restart pod orders-kafka-0"}) << "one that does not serve has nothing to lose";
+}
+
 TEST_F(ClusterRestart, a_broker_that_is_down_needs_no_permit) {
   outdate(0);
   outdate(1);

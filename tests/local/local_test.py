@@ -107,6 +107,14 @@ class OneBroker(LocalCluster):
         read = run("kcat", "-b", self.status()["bootstrap"], "-C", "-t", name, "-o", "beginning", "-e", "-q").stdout
         self.assertEqual(read, b"kept\n")
 
+    def test_a_changed_configuration_restarts_the_only_broker(self):
+        self.up()
+        before = self.status()["brokers"][0]["pid"]
+        self.edit("cluster.yaml", "  listeners:", "  config: {log.retention.hours: 5}\n  listeners:")
+        self.millrace("apply", "-f", self.manifests, "--data-dir", self.data)
+        self.wait_for("a new process", lambda: [b["pid"] for b in self.status()["brokers"] if b["pid"] not in (None, before)])
+        self.wait_for("ready", lambda: self.status()["ready"])
+
     def test_down_and_up_again_keeps_records_and_purge_forgets_them(self):
         self.up()
         name = self.status()["topics"][0]["name"]
