@@ -87,8 +87,8 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   void isr_answered(const IsrChange& change, IsrOutcome outcome);
   bool keep_watching();  // false: nothing to watch any more; it will ask again
 
-  // As leader, by IsolationGuard: with `heard_since` this broker is isolated, and as long as a member of the in-sync set
-  // follows on no stream on which something came after that time, writes are refused as not_leader, also those that
+  // As leader, by IsolationGuard: with `heard_since` this broker is isolated, and as long as a member of the in-sync
+  // set follows on no stream on which something came after that time, writes are refused as not_leader, also those that
   // wait: that member may lead by now.
   IsolationLook look_at_isolation(std::optional<TimePoint> heard_since);
   bool is_cut_off() const;  // writes are refused because of that
