@@ -25,12 +25,10 @@ void BrokerRun::stop(std::function<void()> done) {
                       (words.empty() ? "all" : "but for " + words));
     // Whichever comes first.
     auto once = std::make_shared<bool>(false);
-    const auto over = [this, once, step = next(&BrokerRun::stop_serving)] {
-      if (!std::exchange(*once, true)) world_.later({}, step);
+    const auto over = [this, alive, once, step = next(&BrokerRun::stop_serving)] {
+      if (*alive && !std::exchange(*once, true)) world_.later({}, step);
     };
-    quorum_->node().transfer_leadership(std::nullopt, [this, alive, over](raft::Outcome) {
-      if (*alive) over();
-    });
+    quorum_->node().transfer_leadership(std::nullopt, [over](raft::Outcome) { over(); });
     world_.later(kHandOverMax, over);
   });
 }
@@ -69,7 +67,7 @@ void BrokerRun::close_logs() {
   for (NodeLoop* loop : loops()) loop->inner().stop();
   replicator_.reset();
   if (partitions_) {
-    const Status closed = partitions_->close();
+    const Status closed = partitions_->close(lifecycle_->epoch());
     if (!closed) world_.trace.line("closing failed: " + closed.error().to_string());
   }
   flusher_->stop();
@@ -120,6 +118,7 @@ void BrokerRun::destroy() {
   controller_.reset();
   controller_client_.reset();
   quorum_.reset();
+  flusher_.reset();
   dir_.reset();  // gives the lock back
   for (auto* loop : {&background_, &quorum_loop_, &quorum_disk_, &quorum_apply_, &control_loop_, &replication_loop_,
                      &reactor_, &flush_loop_}) {
