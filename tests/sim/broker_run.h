@@ -133,6 +133,7 @@ class BrokerRun final : public control::BrokerLifecycleEvents,
   Serving serving_ = Serving::waits;
   bool has_heard_ = false, is_fenced_ = true, is_isolated_ = true, is_open_ = false;
   bool is_stopping_ = false, is_serving_ = false;
+  bool is_quorum_stopped_ = false;  // or is being stopped
   std::function<void()> stopped_;
 };
 

@@ -55,6 +55,7 @@ void BrokerRun::stop_serving() {
 void BrokerRun::stop_cluster() {
   peer_transport_.set_acceptor(nullptr);
   if (replicator_) replicator_->stop_accepting();
+  is_quorum_stopped_ = true;
   quorum_->stop([this, alive = alive_] {
     world_.later({}, [this, alive] {
       if (*alive) close_logs();
@@ -85,7 +86,7 @@ void BrokerRun::crash() {
   // Nobody gets what is owed; but a reply that is dropped without a word is a bug elsewhere, so all are let go in
   // order.
   if (quorum_) {
-    quorum_->node().stop([] {});
+    if (!is_quorum_stopped_) quorum_->node().stop([] {});
     quorum_loop_->inner().run_pending();
     quorum_apply_->inner().run_pending();
     quorum_->host().stop();
