@@ -71,6 +71,7 @@ class WireClient final : public Client {
   Result<Bytes> exchange(OutputChain frame);
   // Changes, again and again while a broker says that another one is the controller.
   Status at_controller(const std::function<Status()>& change);
+  Status leave_out_those_that_go(std::vector<TopicDescription>& topics);
   // Connects to the controller that the connected broker names. not_controller when that is none, or itself.
   Status move_to_controller();
   Result<Brokers> describe_brokers();

@@ -4,6 +4,7 @@
 #include "broker/protocol/messages/create_topics.h"
 #include "broker/protocol/messages/delete_topics.h"
 #include "broker/protocol/messages/describe_configs.h"
+#include "broker/protocol/messages/list_partition_reassignments.h"
 #include "broker/protocol/messages/metadata.h"
 #include "operator/admin/wire_client_test_support.h"
 
@@ -58,6 +59,36 @@ TEST_F(WireClientTest, describes_all_topics_and_those_that_exist_and_that_do_not
   ASSERT_TRUE(absent.has_value());
   EXPECT_FALSE(absent->has_value());
   EXPECT_EQ(broker_.connections(), 1);
+}
+
+TEST_F(WireClientTest, a_topic_whose_replicas_move_has_as_many_as_it_will_have) {
+  broker_.on<protocol::MetadataRequest>([](const protocol::MetadataRequest&, int16_t) {
+    protocol::MetadataResponse response;
+    auto& topic = response.topics.emplace_back();
+    topic.name = "there";
+    for (const int32_t index : {0, 1}) {
+      auto& partition = topic.partitions.emplace_back();
+      partition.partition_index = index;
+      partition.replica_nodes = index == 0 ? std::vector{1, 2, 3, 4} : std::vector{1, 2, 3};
+      partition.isr_nodes = {1, 2, 3};
+    }
+    return response;
+  });
+  EXPECT_EQ((*client().describe_topic("there"))->replica_count(), std::nullopt)
+      << "an API that is not there is no error";
+  broker_.on<protocol::ListPartitionReassignmentsRequest>(
+      [](const protocol::ListPartitionReassignmentsRequest& request, int16_t) {
+        EXPECT_EQ(request.topics->front().partition_indexes, (std::vector{0, 1}));
+        protocol::ListPartitionReassignmentsResponse response;
+        auto& topic = response.topics.emplace_back();
+        topic.name = "there";
+        topic.partitions.emplace_back() = {
+            .partition_index = 0, .replicas = {1, 2, 3, 4}, .adding_replicas = {4}, .removing_replicas = {3}};
+        return response;
+      });
+  client_.reset();  // the next one learns what is served
+  EXPECT_EQ((*client().describe_topic("there"))->replica_count(), 3);
+  EXPECT_EQ(client().describe_topics()->front().replica_count(), 3);
 }
 
 TEST_F(WireClientTest, speaks_the_newest_version_that_both_know) {

@@ -8,6 +8,7 @@
 #include "broker/protocol/messages/delete_topics.h"
 #include "broker/protocol/messages/describe_configs.h"
 #include "broker/protocol/messages/incremental_alter_configs.h"
+#include "broker/protocol/messages/list_partition_reassignments.h"
 #include "broker/protocol/messages/metadata.h"
 #include "operator/admin/wire_calls.h"
 #include "operator/admin/wire_client.h"
@@ -44,7 +45,42 @@ TopicDescription describe(const protocol::MetadataResponse::MetadataResponseTopi
   return result;
 }
 
+bool is_whole(const TopicDescription& topic) {
+  return std::all_of(topic.partitions.begin(), topic.partitions.end(),
+                     [](const PartitionDescription& one) { return one.in_sync.size() >= one.replicas.size(); });
+}
+
 }  // namespace
+
+// While a partition moves, its replicas name those that come and those that go: a topic has as many as it will have.
+Status WireClient::leave_out_those_that_go(std::vector<TopicDescription>& topics) {
+  protocol::ListPartitionReassignmentsRequest request;
+  request.timeout_ms = request_timeout_ms();
+  request.topics.emplace();
+  for (const TopicDescription& topic : topics) {
+    if (is_whole(topic)) continue;
+    auto& asked = request.topics->emplace_back();
+    asked.name = topic.name;
+    for (const auto& partition : topic.partitions) asked.partition_indexes.push_back(partition.index.value());
+  }
+  if (request.topics->empty()) return ok();
+  const auto response = read(request);
+  if (!response && response.error().code == Errc::unsupported_version) return ok();  // nothing moves there
+  TRY(response);
+  TRY(status_of(response->error_code, response->error_message, "the moves of replicas"));
+  for (const auto& moving : response->topics) {
+    const auto topic =
+        std::find_if(topics.begin(), topics.end(), [&](const auto& each) { return each.name == moving.name; });
+    if (topic == topics.end()) continue;
+    for (const auto& move : moving.partitions) {
+      for (PartitionDescription& partition : topic->partitions) {
+        if (partition.index.value() != move.partition_index) continue;
+        for (const int32_t gone : move.removing_replicas) std::erase(partition.replicas, BrokerId(gone));
+      }
+    }
+  }
+  return ok();
+}
 
 Result<WireClient::Brokers> WireClient::describe_brokers() {
   protocol::MetadataRequest request;
@@ -65,6 +101,7 @@ Result<std::vector<TopicDescription>> WireClient::describe_topics() {
   TRY_ASSIGN(const protocol::MetadataResponse response, read(request));
   std::vector<TopicDescription> result;
   for (const auto& topic : response.topics) result.push_back(describe(topic));
+  TRY(leave_out_those_that_go(result));
   return result;
 }
 
@@ -78,7 +115,9 @@ Result<std::optional<TopicDescription>> WireClient::describe_topic(const std::st
     const auto code = static_cast<ErrorCode>(topic.error_code);
     if (code == ErrorCode::unknown_topic_or_partition) return std::optional<TopicDescription>();
     if (code != ErrorCode::leader_not_available) TRY(status_of(topic.error_code, std::nullopt, "topic " + name));
-    return std::optional(describe(topic));
+    std::vector<TopicDescription> described{describe(topic)};
+    TRY(leave_out_those_that_go(described));
+    return std::optional(std::move(described.front()));
   }
   return no_answer(name);
 }

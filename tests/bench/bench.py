@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Speed and memory of the release build on this machine: prints a table, writes build/bench.json. Asserts nothing.
 
-usage: bench.py BIN_DIRECTORY [--rounds N] [--only start,memory,throughput,latency] [--bootstrap HOST:PORT]
+usage: bench.py BIN_DIRECTORY [--rounds N] [--only start,memory,throughput,latency,cluster] [--bootstrap HOST:PORT]
 
 --bootstrap measures throughput and latency of another broker (Apache Kafka, say) with the same programs.
 """
 
 import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -17,6 +18,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "conformance"))
+import clusters  # noqa: E402
 import harness  # noqa: E402
 from wire import API_VERSIONS, CREATE_TOPICS, METADATA, PRODUCE, Closed, Wire, batch, metadata, produce, text  # noqa: E402
 
@@ -123,6 +125,8 @@ def measured(arguments):
             yield {"exec to first Metadata ms": start_ms()}
         if "memory" in sections and not arguments.bootstrap:
             yield memory()
+        if not {"latency", "throughput"} & set(sections):
+            continue
         broker = None if arguments.bootstrap else harness.Broker().start()
         bootstrap, pid = (arguments.bootstrap, None) if arguments.bootstrap else (broker.bootstrap, broker.process.pid)
         try:
@@ -137,17 +141,28 @@ def measured(arguments):
                 broker.remove()
 
 
+def measured_clusters(arguments):
+    if "cluster" not in arguments.only.split(",") or arguments.bootstrap:
+        return
+    for _ in range(arguments.rounds):
+        yield from clusters.with_cluster(lambda cluster: clusters.throughput(cluster, load, cpu_seconds))
+        yield from clusters.with_cluster(clusters.latency)
+    yield from clusters.with_cluster(lambda cluster: clusters.gaps(cluster, arguments.kills))
+    yield from clusters.with_cluster(lambda cluster: clusters.many(cluster, resident_mib, cpu_seconds))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bin_directory", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="start,memory,latency,throughput")
+    parser.add_argument("--only", default="start,memory,latency,throughput,cluster")
+    parser.add_argument("--kills", type=int, default=20, help="of a leader, in the part cluster")
     parser.add_argument("--bootstrap")
     arguments = parser.parse_args()
     harness.BINARIES = arguments.bin_directory.resolve()
 
     figures = {}
-    for rows in measured(arguments):
+    for rows in itertools.chain(measured(arguments), measured_clusters(arguments)):
         for name, value in rows.items():
             figures.setdefault(name, []).append(value)
     print(f"{'figure':44} {'median':>10} {'least':>10} {'most':>10}   runs")
@@ -159,4 +174,5 @@ def main():
     print(f"written to {output.relative_to(harness.TOP)}")
 
 
+harness.use_newer_clients()
 main()

@@ -35,6 +35,17 @@ def skip(reason):
     sys.exit(SKIPPED)
 
 
+def use_newer_clients():
+    """Runs this program again with the clients of cmake/install-packages, which are newer than Debian's."""
+    clients = TOP / "build/clients"
+    if pathlib.Path(sys.prefix) == clients:
+        return
+    if not (clients / "requirements.txt").exists():
+        skip(f"{clients} is missing: run cmake/install-packages test where Python's package index can be reached")
+    python = str(clients / "bin/python")
+    os.execv(python, [python, "-B", *sys.argv])
+
+
 def need(command, package):
     if not shutil.which(command):
         skip(f"{command} is missing: install the Debian package {package}")

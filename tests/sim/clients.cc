@@ -120,6 +120,11 @@ void Producer::answered(size_t which, int16_t error, int64_t offset, BrokerId br
   } else if (error == protocol::wire(ErrorCode::out_of_order_sequence_number) && !failed_ && acked_ == which) {
     if (!all_) {
       lost_ = true;
+    } else if (batches_[which].sequence == 0) {
+      // The first batch was refused and the one behind it taken: like Kafka's, a log takes any sequence from a producer
+      // that it does not know.
+      cluster_.world().trace.count("producers whose second batch was taken first");
+      lost_ = true;
     } else if (leads_now(cluster_, broker, place_)) {
       cluster_.world().trace.violation("the leader knows what it acknowledged",
                                        "broker " + std::to_string(broker.value()) + " leads " + to_string(place_) +

@@ -16,14 +16,9 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "conformance"))
 
-from harness import TOP, Broker, skip, until
+from harness import Broker, until, use_newer_clients
 
-CLIENTS = TOP / "build/clients"  # newer than Debian's, by cmake/install-packages
-if pathlib.Path(sys.prefix) != CLIENTS:
-    if not (CLIENTS / "requirements.txt").exists():
-        skip(f"{CLIENTS} is missing: run cmake/install-packages test where Python's package index can be reached")
-    python = str(CLIENTS / "bin/python")
-    os.execv(python, [python, "-B", *sys.argv])
+use_newer_clients()
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
