@@ -19,7 +19,7 @@ MANY_TOPICS, IDLE_TOPICS, IDLE_PARTITIONS = 1000, 5, 1000
 def create(bootstrap, names, partitions, replicas):
     """CreateTopics v2, in one request."""
     topics = b"".join(text(name) + struct.pack(">ihii", partitions, replicas, 0, 0) for name in names)
-    with Wire(bootstrap) as wire:
+    with Wire(bootstrap.split(",")[0]) as wire:
         wire.socket.settimeout(SETTLE_SECONDS_MAX)
         wire.call(CREATE_TOPICS, 2, struct.pack(">i", len(names)) + topics + struct.pack(">ib", SETTLE_SECONDS_MAX * 1000, 0))
 
