@@ -160,6 +160,8 @@ def main():
     parser.add_argument("--bootstrap")
     arguments = parser.parse_args()
     harness.BINARIES = arguments.bin_directory.resolve()
+    if "cluster" in arguments.only.split(","):
+        harness.use_newer_clients()
 
     figures = {}
     for rows in itertools.chain(measured(arguments), measured_clusters(arguments)):
@@ -174,5 +176,4 @@ def main():
     print(f"written to {output.relative_to(harness.TOP)}")
 
 
-harness.use_newer_clients()
 main()

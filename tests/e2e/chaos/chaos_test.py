@@ -128,8 +128,7 @@ class Chaos(unittest.TestCase):
         begin()
         until_over = time.monotonic() + hold_seconds
         self.history.wait_for_acks(100, self.logs)
-        while time.monotonic() < until_over and not self.history.wrong:
-            time.sleep(0.05)
+        until(lambda: time.monotonic() >= until_over or self.history.wrong, "the fault has lasted", hold_seconds + IN_SYNC_SECONDS_MAX)
         end()
         until(self.in_sync, lambda: f"all brokers are in sync again after: {name}\n{self.logs()}", IN_SYNC_SECONDS_MAX)
         self.history.wait_for_acks(50, self.logs)
