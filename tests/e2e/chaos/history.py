@@ -8,7 +8,7 @@ import collections
 import threading
 import time
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, Consumer, KafkaException, Producer, TopicPartition
 
 from harness import until
 
@@ -25,7 +25,7 @@ class History:
         self.lock = threading.Lock()
         self.acked = [{} for _ in range(partitions)]  # offset: value
         self.seen = [{} for _ in range(partitions)]   # offset: value, by any reader at any time
-        self.committed = [0] * partitions             # the highest offset whose commit was confirmed
+        self.committed = [OFFSET_INVALID] * partitions  # the highest offset whose commit was confirmed; less than any
         self.last_ack, self.longest_gap = [time.monotonic()] * partitions, [0.0] * partitions
         self.wrong = []
 
