@@ -54,7 +54,7 @@ Status Partition::check_appendable(Acks acks) const {
   if (log_ == nullptr) return Errc::unknown_topic_or_partition;
   if (!leads()) return Errc::not_leader;
   if (is_cut_off_) {
-    ++refused_;
+    ++cut_off_writes_;
     return cut_off();
   }
   if (acks == Acks::all && state_.isr.size() < in_sync_needed(config_, state_)) {
@@ -65,12 +65,27 @@ Status Partition::check_appendable(Acks acks) const {
   return ok();
 }
 
+Error Partition::refused(const protocol::BatchHeader& batch, Error why) {
+  const bool passes = why.code != Errc::out_of_order_sequence && why.code != Errc::invalid_producer_epoch;
+  if (passes && log_ != nullptr) {
+    refused_.add(batch, why.code, log_->next_sequence(batch.producer_id, batch.producer_epoch), clock_.now());
+  }
+  return why;
+}
+
+void Partition::note_refused(const protocol::BatchHeader& batch, Errc reason) {
+  MutexLock lock(mutex_);
+  static_cast<void>(refused(batch, Error{reason, {}}));
+}
+
 Result<Appended> Partition::append(Bytes batch, Acks acks) {
   const size_t size = batch.size();
+  const protocol::BatchHeader header =
+      size < protocol::kBatchHeaderBytes ? protocol::BatchHeader{} : protocol::BatchHeader::decode(batch.data());
   storage::LogConfig config;
   {
     MutexLock lock(mutex_);
-    TRY(check_appendable(acks));
+    if (Status appendable = check_appendable(acks); !appendable) return refused(header, std::move(appendable).error());
     config = config_.log;
   }
   TRY_ASSIGN(storage::CheckedBatch checked, storage::check_client_batch(std::move(batch), config, clock_.wall_ms()));
@@ -78,10 +93,17 @@ Result<Appended> Partition::append(Bytes batch, Acks acks) {
   Aftermath after;
   {
     MutexLock lock(mutex_);
-    TRY(check_appendable(acks));
+    if (Status appendable = check_appendable(acks); !appendable) return refused(header, std::move(appendable).error());
+    if (!refused_.empty()) {
+      const auto next = log_->next_sequence(header.producer_id, header.producer_epoch);
+      const std::optional<Errc> reason = refused_.reason_before(header, next, clock_.now());
+      if (reason) return Error{*reason, "a batch that the producer sent before this one was refused"};
+    }
     // Followers get the producer's own bytes; nobody else sees them before the log has written its fields.
     Bytes for_followers = leader_ != nullptr ? checked.bytes : Bytes();
-    TRY_ASSIGN(appended.info, log_->append_as_leader(std::move(checked), state_.leader_epoch));
+    Result<storage::AppendInfo> info = log_->append_as_leader(std::move(checked), state_.leader_epoch);
+    if (!info) return refused(header, std::move(info).error());
+    appended.info = *info;
     appended.log_start = log_->log_start();
     appended.epoch = state_.leader_epoch;
     appended.acks = acks;
@@ -112,7 +134,7 @@ Result<bool> Partition::is_acknowledged(const Appended& appended) const {
   if (!leads() || state_.leader_epoch != appended.epoch) return Errc::not_leader;
   if (log_->is_offline()) return Errc::storage_offline;
   if (is_cut_off_ && appended.acks == Acks::all && high_watermark_ <= appended.info.last_offset) {
-    ++refused_;
+    ++cut_off_writes_;
     return cut_off();
   }
   if (appended.info.flush_before_ack && log_->flushed_offset() <= appended.info.last_offset) return false;

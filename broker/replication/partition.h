@@ -10,10 +10,12 @@
 #include "broker/base/strong_id.h"
 #include "broker/base/uuid.h"
 #include "broker/metadata/cluster_image.h"
+#include "broker/replication/aftermath.h"
 #include "broker/replication/commit_marks.h"
 #include "broker/replication/follower_slot.h"
 #include "broker/replication/leader_state.h"
 #include "broker/replication/partition_types.h"
+#include "broker/replication/refused_batches.h"
 
 namespace millrace::replication {
 
@@ -35,8 +37,10 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   bool is_internal() const { return is_internal_; }  // __consumer_offsets and the like
 
   // Assigns offsets and epoch in place in `batch`, of whose bytes the caller must be the only user. not_enough_replicas
-  // when acks is all and the in-sync set is smaller than min.insync.replicas; then nothing was written.
+  // when acks is all and the in-sync set is smaller than min.insync.replicas; then nothing was written. A batch whose
+  // producer sent it behind one that was refused is refused for the same reason (RefusedBatches).
   Result<Appended> append(Bytes batch, Acks acks);
+  void note_refused(const protocol::BatchHeader& batch, Errc reason);  // before it was here
   // False while the acknowledgement of what append() returned must wait: acks=all for the high watermark,
   // flush.messages for the flush. An error when it will never come: leadership moved on, or the flush failed; and
   // not_enough_replicas_after_append when the in-sync set has become too small meanwhile.
@@ -129,18 +133,9 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   void abandon();
 
  private:
-  // What is left to do once the mutex is released.
-  struct Aftermath {
-    bool flush_now = false;
-    std::optional<TimePoint> flush_by{};
-    std::vector<std::shared_ptr<WakeQueue<Feed>>> feeds{};  // to wake
-    std::shared_ptr<WakeQueue<FollowerSlot>> slot{};        // likewise
-    bool watch = false;
-    bool look_soon = false;
-  };
-
   bool leads() const REQUIRES(mutex_);
   Status check_appendable(Acks acks) const REQUIRES(mutex_);
+  Error refused(const protocol::BatchHeader& batch, Error why) REQUIRES(mutex_);
   Status check_readable(LeaderEpoch expected, ReadFrom whom) const REQUIRES(mutex_);
   Status check_following(LeaderEpoch epoch) const REQUIRES(mutex_);
   bool flushes_every_record() const REQUIRES(mutex_);
@@ -188,8 +183,9 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   Offset high_watermark_ GUARDED_BY(mutex_){0};
   bool flush_asked_ GUARDED_BY(mutex_) = false;  // of the flusher, by flush.ms, and not begun
   CommitMarks marks_ GUARDED_BY(mutex_);
-  bool is_cut_off_ GUARDED_BY(mutex_) = false;       // leads, and refuses writes: see look_at_isolation()
-  mutable uint64_t refused_ GUARDED_BY(mutex_) = 0;  // writes, because of that
+  bool is_cut_off_ GUARDED_BY(mutex_) = false;              // leads, and refuses writes: see look_at_isolation()
+  mutable uint64_t cut_off_writes_ GUARDED_BY(mutex_) = 0;  // refused because of that
+  RefusedBatches refused_ GUARDED_BY(mutex_);
 
   // Written under the mutex.
   std::atomic<uint64_t> changes_{0};

@@ -232,7 +232,7 @@ IsolationLook Partition::look_at_isolation(std::optional<TimePoint> heard_since)
     if (log_ == nullptr) return look;
     look.leads = leads();
     look.refuses = heard_since && look.leads && leader_ != nullptr && leader_->has_unheard_member(*heard_since);
-    look.refused = std::exchange(refused_, 0);
+    look.refused = std::exchange(cut_off_writes_, 0);
     is_new = std::exchange(is_cut_off_, look.refuses) != look.refuses;
     if (is_new) state_changed();
   }

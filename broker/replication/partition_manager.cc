@@ -25,6 +25,10 @@ std::shared_ptr<Partition> PartitionManager::find(const Uuid& topic_id, Partitio
   return state_->table.find(topic_id, partition);
 }
 
+std::shared_ptr<Partition> PartitionManager::note_refused(AbsentBatch refused) {
+  return state_->table.note_refused(std::move(refused), state_->options.clock->now());
+}
+
 std::vector<std::shared_ptr<Partition>> PartitionManager::all() const { return state_->table.all(); }
 
 const storage::LogDir& PartitionManager::directory() const { return *state_->options.dir; }

@@ -47,7 +47,8 @@ class PartitionManager {
 
   std::shared_ptr<Partition> find(std::string_view topic, PartitionIndex partition) const;
   std::shared_ptr<Partition> find(const Uuid& topic_id, PartitionIndex partition) const;
-  std::vector<std::shared_ptr<Partition>> all() const;  // sorted by topic and partition
+  std::shared_ptr<Partition> note_refused(AbsentBatch refused);  // as PartitionTable's
+  std::vector<std::shared_ptr<Partition>> all() const;           // sorted by topic and partition
 
   // Makes partitions, logs, configuration and leadership here equal to `image`. A partition whose log cannot be opened
   // is absent from find() and is tried again at the next image; it is logged.

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <utility>
 
+#include "broker/storage/producer_state.h"
+
 namespace millrace::replication {
 
 namespace {
@@ -86,7 +88,31 @@ size_t PartitionTable::size() const {
   return size_;
 }
 
+std::shared_ptr<Partition> PartitionTable::note_refused(AbsentBatch refused, TimePoint now) {
+  if (!storage::is_idempotent(refused.header)) return nullptr;
+  MutexLock lock(absent_mutex_);
+  auto partition =
+      refused.topic_id.is_zero() ? find(refused.topic, refused.partition) : find(refused.topic_id, refused.partition);
+  if (partition != nullptr) return partition;
+  while (!absent_.empty() &&
+         (absent_.size() == kAbsentBatchesMax || now - absent_.front().at >= RefusedBatches::kKept)) {
+    absent_.pop_front();
+  }
+  absent_.push_back({std::move(refused), now});
+  return nullptr;
+}
+
 void PartitionTable::insert(std::shared_ptr<Partition> partition) {
+  MutexLock absent_lock(absent_mutex_);
+  // Before anyone finds it.
+  std::erase_if(absent_, [&](const Absent& one) {
+    const AbsentBatch& batch = one.batch;
+    const bool is_of_it =
+        batch.partition == partition->id().partition &&
+        (batch.topic_id.is_zero() ? batch.topic == partition->id().topic : batch.topic_id == partition->topic_id());
+    if (is_of_it) partition->note_refused(batch.header, batch.reason);
+    return is_of_it;
+  });
   WriteLock lock(*this);
   std::unique_ptr<Topic>& topic = by_id_[partition->topic_id()];
   if (topic == nullptr) {

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -19,6 +21,7 @@ namespace millrace::replication {
 class PartitionTable {
  public:
   static constexpr size_t kStripes = 16;
+  static constexpr size_t kAbsentBatchesMax = 1024;  // beyond it the oldest is forgotten
 
   std::shared_ptr<Partition> find(std::string_view topic, PartitionIndex index) const;
   std::shared_ptr<Partition> find(const Uuid& topic_id, PartitionIndex index) const;
@@ -27,6 +30,10 @@ class PartitionTable {
 
   void insert(std::shared_ptr<Partition> partition);  // replaces one of the same topic id and index
   void erase(const Partition& partition);
+
+  // A batch is refused because find() found no partition; it is told of that when it comes (RefusedBatches). If it has
+  // come meanwhile, it is returned, and nothing is noted.
+  std::shared_ptr<Partition> note_refused(AbsentBatch refused, TimePoint now);
 
  private:
   struct Topic {
@@ -47,6 +54,13 @@ class PartitionTable {
   std::unordered_map<Uuid, std::unique_ptr<Topic>> by_id_;
   std::unordered_map<std::string_view, Topic*> by_name_;  // keys are the topics' own names
   size_t size_ = 0;
+
+  struct Absent {
+    AbsentBatch batch;
+    TimePoint at;
+  };
+  Mutex absent_mutex_;  // taken before a stripe and before a partition's
+  std::deque<Absent> absent_ GUARDED_BY(absent_mutex_);
 };
 
 }  // namespace millrace::replication

@@ -11,14 +11,15 @@ namespace {
 
 class PartitionTableTest : public ::testing::Test {
  protected:
-  std::shared_ptr<Partition> make(const std::string& topic, const Uuid& id, int32_t index) {
+  std::shared_ptr<Partition> make(const std::string& topic, const Uuid& id, int32_t index,
+                                  std::unique_ptr<storage::Log> log = nullptr) {
     return std::make_shared<Partition>(PartitionOptions{.id = {topic, PartitionIndex{index}},
                                                         .topic_id = id,
                                                         .self = BrokerId{1},
                                                         .config = {},
                                                         .flusher = &machine_.flusher,
                                                         .clock = &machine_.clock},
-                                       nullptr);
+                                       std::move(log));
   }
   testing::Machine machine_;
   PartitionTable table_;
@@ -59,6 +60,48 @@ TEST_F(PartitionTableTest, all_are_listed_in_order) {
   for (const auto& partition : table_.all()) ids.push_back(partition->id());
   EXPECT_EQ(
       ids, (std::vector<TopicPartition>{{"a", PartitionIndex{0}}, {"b", PartitionIndex{0}}, {"b", PartitionIndex{1}}}));
+}
+
+// Clients may learn of a topic before its logs are open here.
+TEST_F(PartitionTableTest, a_partition_takes_nothing_that_was_sent_behind_what_was_refused_before_it_came) {
+  const auto batch = [](int32_t sequence) {
+    return testing::make_batch({.values = {"v"},
+                                .producer = ProducerId{7},
+                                .producer_epoch = ProducerEpoch{0},
+                                .first_sequence = Sequence{sequence}});
+  };
+  const auto refuse = [&](int32_t sequence, const std::string& topic, const Uuid& id) {
+    return table_.note_refused({.topic = topic,
+                                .topic_id = id,
+                                .partition = PartitionIndex{0},
+                                .header = protocol::BatchHeader::decode(batch(sequence).data()),
+                                .reason = Errc::unknown_topic_or_partition},
+                               machine_.clock.now());
+  };
+  for (const bool by_name : {true, false}) {
+    const std::string name = by_name ? "named" : "numbered";
+    const Uuid id = by_name ? first_ : second_;
+    const Uuid asked = by_name ? Uuid() : id;
+    ASSERT_EQ(refuse(0, name, asked), nullptr);
+    ASSERT_EQ(refuse(1, name, asked), nullptr);
+    auto log = storage::Log::open(machine_.fs, {.directory = "/data/" + name,
+                                                .topic = name,
+                                                .partition = PartitionIndex{0},
+                                                .topic_id = id,
+                                                .config = {},
+                                                .clock = &machine_.clock,
+                                                .files = &machine_.files});
+    ASSERT_TRUE(log);
+    const auto partition = make(name, id, 0, std::move(*log));
+    partition->set_state(testing::led_by(BrokerId{1}));
+    table_.insert(partition);
+    EXPECT_EQ(refuse(1, name, asked), partition);  // it is here now: it judges itself
+    const Result<Appended> second = partition->append(batch(1), Acks::leader);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, Errc::unknown_topic_or_partition);
+    EXPECT_TRUE(partition->append(batch(0), Acks::leader));
+    EXPECT_TRUE(partition->append(batch(1), Acks::leader));
+  }
 }
 
 TEST_F(PartitionTableTest, readers_and_a_writer_may_meet) {

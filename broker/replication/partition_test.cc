@@ -188,6 +188,39 @@ TEST_F(PartitionTest, a_full_disk_refuses_appends_serves_reads_and_recovers_when
   EXPECT_EQ(read(0), Values({"a", "b"}));
 }
 
+// Told of a gap, the producer would begin a new epoch, and double what other partitions have not acknowledged yet.
+TEST_F(PartitionTest, what_a_producer_sent_behind_a_refused_batch_comes_again_behind_it) {
+  const auto send = [&](int32_t sequence, size_t bytes, Acks acks = Acks::all) {
+    return partition_->append(make_batch({.values = {std::string(bytes, static_cast<char>('a' + sequence))},
+                                          .producer = ProducerId{7},
+                                          .producer_epoch = ProducerEpoch{0},
+                                          .first_sequence = Sequence{sequence}}),
+                              acks);
+  };
+  metadata::PartitionImage alone = led_by(kSelf), together = alone;
+  together.replicas = alone.replicas = {kSelf, kOther};
+  together.isr = {kSelf, kOther};
+  PartitionConfig config;
+  config.min_insync_replicas = 2;
+  partition_->set_config(config);
+  partition_->set_state(alone);
+  EXPECT_EQ(code(send(0, 1)), Errc::not_enough_replicas);
+  partition_->set_state(together);
+  EXPECT_EQ(code(send(1, 1)),
+            Errc::not_enough_replicas);  // the log, which knows nothing of the producer, would take it
+  ASSERT_TRUE(send(0, 1));
+  ASSERT_TRUE(send(1, 1));
+
+  machine_.fs.set_capacity(1);
+  EXPECT_EQ(code(send(2, 1000)), Errc::disk_full);
+  machine_.fs.set_capacity(io::sim::SimFileSystem::kNever);
+  EXPECT_EQ(code(send(3, 1)), Errc::disk_full);
+  ASSERT_TRUE(send(2, 1000));
+  ASSERT_TRUE(send(3, 1));
+  EXPECT_EQ(code(send(5, 1)), Errc::out_of_order_sequence);
+  EXPECT_TRUE(send(3, 1)->info.duplicate);
+}
+
 TEST_F(PartitionTest, another_leader_is_named_by_not_leader_and_waiting_appends_fail) {
   open(flushed_every(1));
   const Result<Appended> appended = append({"a"});

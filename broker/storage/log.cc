@@ -37,6 +37,9 @@ EpochEndOffset Log::end_offset_for_epoch(LeaderEpoch epoch) const {
   return state_->epochs.end_offset(epoch, state_->end());
 }
 LeaderEpoch Log::latest_epoch() const { return state_->epochs.latest(); }
+std::optional<Sequence> Log::next_sequence(ProducerId id, ProducerEpoch epoch) const {
+  return state_->producers.next_sequence(id, epoch);
+}
 LeaderEpoch Log::epoch_at(Offset at) const { return state_->epochs.at(at); }
 Offset Log::log_start() const { return state_->log_start; }
 Offset Log::log_end() const { return state_->end(); }

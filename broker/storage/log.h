@@ -129,7 +129,8 @@ class Log {
   // KIP-101/KIP-320: largest epoch <= `epoch` and where the next one starts (the log end for the latest).
   EpochEndOffset end_offset_for_epoch(LeaderEpoch epoch) const;
   LeaderEpoch latest_epoch() const;
-  LeaderEpoch epoch_at(Offset at) const;  // kNoLeaderEpoch when unknown
+  std::optional<Sequence> next_sequence(ProducerId id, ProducerEpoch epoch) const;  // as ProducerState's
+  LeaderEpoch epoch_at(Offset at) const;                                            // kNoLeaderEpoch when unknown
 
   Offset log_start() const;
   Offset log_end() const;

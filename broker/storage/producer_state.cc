@@ -27,11 +27,6 @@ Sequence last_sequence(const protocol::BatchHeader& header) {
   return advance(header.base_sequence, header.last_offset_delta);
 }
 
-bool is_idempotent(const protocol::BatchHeader& header) {
-  return header.producer_id != kNoProducerId && !header.has(protocol::kControlBit) &&
-         header.base_sequence != kNoSequence;
-}
-
 std::string describe(const protocol::BatchHeader& header) {
   return "producer " + std::to_string(header.producer_id.value()) + ", epoch " +
          std::to_string(header.producer_epoch.value()) + ", first sequence " +
@@ -39,6 +34,19 @@ std::string describe(const protocol::BatchHeader& header) {
 }
 
 }  // namespace
+
+bool is_idempotent(const protocol::BatchHeader& header) {
+  return header.producer_id != kNoProducerId && !header.has(protocol::kControlBit) &&
+         header.base_sequence != kNoSequence;
+}
+
+std::optional<Sequence> ProducerState::next_sequence(ProducerId id, ProducerEpoch epoch) const {
+  const auto found = producers_.find(id);
+  if (found == producers_.end()) return std::nullopt;
+  const Producer& producer = found->second;
+  if (epoch < producer.epoch) return kNoSequence;
+  return epoch > producer.epoch ? Sequence(0) : advance(producer.newest().last_sequence, 1);
+}
 
 Result<std::optional<ProducerState::Batch>> ProducerState::check(const protocol::BatchHeader& header) const {
   std::optional<Batch> none;

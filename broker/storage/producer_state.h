@@ -15,6 +15,8 @@
 
 namespace millrace::storage {
 
+bool is_idempotent(const protocol::BatchHeader& header);  // its sequences are checked
+
 // What a log remembers of its idempotent producers: the last five batches of each, so that a batch that is sent again
 // is recognized (KIP-98). Bounded: beyond `producers_max` those that were silent longest are forgotten. Not
 // thread-safe.
@@ -35,6 +37,8 @@ class ProducerState {
   // invalid_producer_epoch: a newer instance of the producer has written. out_of_order_sequence: a batch is missing
   // before it.
   Result<std::optional<Batch>> check(const protocol::BatchHeader& header) const;
+  // What has to come first of this epoch; kNoSequence when a later epoch has begun, nothing of an unknown producer.
+  std::optional<Sequence> next_sequence(ProducerId id, ProducerEpoch epoch) const;
   // Notes a batch that is in the log, however it came there. `now_ms` is when it came, for expiry.
   void update(const protocol::BatchHeader& header, Timestamp now_ms);
 

@@ -38,6 +38,13 @@ bool leads_now(Cluster& cluster, BrokerId broker, const Place& place) {
          partition->leader_epoch() == state->leader_epoch;
 }
 
+// A batch that was refused so is not in the log.
+bool is_passing(int16_t error) {
+  return error == protocol::wire(ErrorCode::not_leader_or_follower) ||
+         error == protocol::wire(ErrorCode::not_enough_replicas) ||
+         error == protocol::wire(ErrorCode::kafka_storage_error);
+}
+
 }  // namespace
 
 Producer::Producer(Cluster& cluster, Place place, int64_t number, bool all)
@@ -80,7 +87,7 @@ void Producer::take_id() {
 void Producer::send_all() {
   const BrokerId broker = choose_broker(cluster_, place_);
   acked_ = 0;
-  failed_ = lost_ = false;
+  failed_ = refused_ = lost_ = false;
   in_flight_ = batches_.size();
   for (size_t which = 0; which < batches_.size(); ++which) {
     const Batch& batch = batches_[which];
@@ -117,13 +124,15 @@ void Producer::answered(size_t which, int16_t error, int64_t offset, BrokerId br
     }
     cluster_.world().trace.count(all_ ? "batches acknowledged by all" : "batches acknowledged by one");
     ++acked_;
+  } else if (error == protocol::wire(ErrorCode::out_of_order_sequence_number) && refused_) {
+    // A real producer would begin a new epoch, and double what is not acknowledged yet.
+    cluster_.world().trace.violation("what was sent behind a refused batch is refused like it",
+                                     "broker " + std::to_string(broker.value()) + " refused a batch of producer " +
+                                         std::to_string(number_) + " for " + to_string(place_) +
+                                         " and then found sequence " + std::to_string(batches_[which].sequence) +
+                                         " out of order");
   } else if (error == protocol::wire(ErrorCode::out_of_order_sequence_number) && !failed_ && acked_ == which) {
     if (!all_) {
-      lost_ = true;
-    } else if (batches_[which].sequence == 0) {
-      // The first batch was refused and the one behind it taken: like Kafka's, a log takes any sequence from a producer
-      // that it does not know.
-      cluster_.world().trace.count("producers whose second batch was taken first");
       lost_ = true;
     } else if (leads_now(cluster_, broker, place_)) {
       cluster_.world().trace.violation("the leader knows what it acknowledged",
@@ -134,6 +143,7 @@ void Producer::answered(size_t which, int16_t error, int64_t offset, BrokerId br
   }
   if (error != 0) {
     failed_ = true;
+    refused_ = refused_ || is_passing(error);
     cluster_.world().trace.count("produce errors");
   }
   if (--in_flight_ == 0) flight_ended();

@@ -48,6 +48,7 @@ class Producer {
   size_t in_flight_ = 0;       // sent and not answered
   size_t acked_ = 0;           // of this flight, from the front
   bool failed_ = false;        // one of this flight
+  bool refused_ = false;       // for a reason that passes: what was sent behind it has to be refused, too
   bool lost_ = false;          // the broker has forgotten what came before: start over
 };
 

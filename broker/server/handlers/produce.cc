@@ -8,6 +8,7 @@
 
 #include "broker/base/endian.h"
 #include "broker/metadata/image_store.h"
+#include "broker/replication/partition_manager.h"
 #include "broker/server/error_map.h"
 #include "broker/server/handlers/handlers.h"
 #include "broker/server/handlers/leader_hints.h"
@@ -57,21 +58,25 @@ void fill(PartitionAnswer& answer, const replication::Appended& appended) {
   answer.log_start_offset = appended.log_start.value();
 }
 
-// What the protocol's rules refuse before the log checks the batch itself. Positions are those of a record batch; what
-// is too short or of another magic is the log's to judge.
+bool holds_batch(const protocol::Records& records) {
+  return records.is_bytes() && records.size() >= protocol::kBatchHeaderBytes &&
+         records.bytes().data()[protocol::kMagicAt] == std::byte{protocol::kMagic};
+}
+
+// What the protocol's rules refuse before the log checks the batch itself; what is too short or of another magic is the
+// log's to judge.
 Refusal refuse(const protocol::Records& records, int16_t version) {
-  constexpr size_t kMagicAt = 16, kAttributesAt = 21, kHeaderBytes = 61;
-  constexpr int16_t kCodecMask = 7, kZstd = 4, kTransactional = 1 << 4;
+  constexpr int16_t kZstd = 4;
   if (records.is_null() || records.size() == 0) {
     return {ErrorCode::invalid_record, "a partition needs exactly one record batch"};
   }
-  const std::byte* batch = records.bytes().data();
-  if (records.size() < kHeaderBytes || batch[kMagicAt] != std::byte{2}) return {};
-  const auto attributes = load_big_endian<int16_t>(batch + kAttributesAt);
-  if ((attributes & kCodecMask) == kZstd && version < kFirstZstdVersion) {
+  if (!holds_batch(records)) return {};
+  const auto attributes = load_big_endian<int16_t>(records.bytes().data() + protocol::kAttributesAt);
+  if ((attributes & protocol::kCodecMask) == kZstd && version < kFirstZstdVersion) {
     return {ErrorCode::unsupported_compression_type, "zstd needs Produce version 7 or newer"};
   }
-  if ((attributes & kTransactional) != 0) return {ErrorCode::invalid_txn_state, "transactions are not available"};
+  if ((attributes & protocol::kTransactionalBit) != 0)
+    return {ErrorCode::invalid_txn_state, "transactions are not available"};
   return {};
 }
 
@@ -135,6 +140,16 @@ std::optional<Unacknowledged> Produce::append(std::string_view topic, const Uuid
     return std::nullopt;
   };
   PartitionLookup found = find_partition(services_, topic, topic_id, PartitionIndex{answer.index});
+  if (found.partition == nullptr && holds_batch(records)) {
+    found.partition = services_.partitions->note_refused(
+        {.topic = std::string(topic),
+         .topic_id = topic_id,
+         .partition = PartitionIndex{answer.index},
+         .header = protocol::BatchHeader::decode(records.bytes().data()),
+         .reason = found.error == ErrorCode::not_leader_or_follower ? Errc::not_leader
+                   : found.error == ErrorCode::kafka_storage_error  ? Errc::storage_offline
+                                                                    : Errc::unknown_topic_or_partition});
+  }
   if (found.partition == nullptr) return refused(found.error, {});
   if (found.partition->is_internal() && *context_.client_id != kAdminClientId) {
     return refused(ErrorCode::invalid_topic_exception, "internal topics are written by the brokers only");

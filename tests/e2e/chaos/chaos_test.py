@@ -4,10 +4,12 @@ or read in two ways, and no client's application sees an error.
 MILLRACE_SEED repeats the choices of a run, MILLRACE_CHAOS_SECONDS sets how long the mixed test goes on (default 40).
 """
 
+import collections
 import os
 import pathlib
 import random
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -32,6 +34,8 @@ SESSION_SECONDS = 2
 DISK_BYTES = 64 << 20
 CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 TOPIC = "chaos"
+Batch = collections.namedtuple("Batch", "first last leader_epoch producer producer_epoch sequence")
+BATCH_HEADER = struct.Struct(">qiibIhiqqqhii")  # of a record batch, as in Kafka's protocol guide
 
 
 class ChaosBroker(Broker):
@@ -46,6 +50,15 @@ class ChaosBroker(Broker):
 
     def replica_sizes(self):
         return {f"{TOPIC}-{p}": sum(log.stat().st_size for log in pathlib.Path(self.data, f"{TOPIC}-{p}").glob("*.log")) for p in range(PARTITIONS)}
+
+    def batches(self, partition):
+        """What this replica holds."""
+        for log in sorted(pathlib.Path(self.data, f"{TOPIC}-{partition}").glob("*.log")):
+            data, at = log.read_bytes(), 0
+            while at + BATCH_HEADER.size <= len(data):
+                base, length, leader_epoch, _, _, _, last, _, _, producer, epoch, sequence, _ = BATCH_HEADER.unpack_from(data, at)
+                yield Batch(base, base + last, leader_epoch, producer, epoch, sequence)
+                at += 12 + length
 
     def fill_disk(self):
         block = b"\0" * (1 << 16)
@@ -117,6 +130,23 @@ class Chaos(unittest.TestCase):
         """What there is to see when something went wrong: each broker's log, and how long each replica is."""
         return "".join(f"---- broker {broker.id}: {broker.replica_sizes()}\n{broker.log()}" for broker in self.brokers)
 
+    def batches_of_suspects(self):
+        """Which producer wrote what is there twice, as what, and under which leader."""
+        lines = []
+        for partition, doubled in self.history.suspects.items():
+            offsets = sum(doubled.values(), [])
+            for broker in self.brokers:
+                lines += [f"{TOPIC}-{partition} on broker {broker.id}: {batch}\n" for batch in broker.batches(partition)
+                          if any(batch.first <= offset <= batch.last for offset in offsets)]
+        return "".join(lines)
+
+    def new_epochs(self):
+        """A producer begins a new epoch when it is told that sequences are missing. None ever are; and what it had sent to other partitions
+        it sends again, as new."""
+        batches = [(partition, batch) for partition in range(PARTITIONS) for batch in self.brokers[0].batches(partition)]
+        assert len(batches) > 0
+        return [f"NEW EPOCH: {TOPIC}-{partition}: {batch}" for partition, batch in batches if batch.producer_epoch > 0][:history.WRONG_MAX]
+
     def in_sync(self):
         topics = AdminClient({"bootstrap.servers": self.bootstrap}).list_topics(TOPIC, timeout=10).topics
         partitions = topics[TOPIC].partitions.values()
@@ -139,8 +169,8 @@ class Chaos(unittest.TestCase):
     def judge(self):
         for client in self.clients:
             client.end()
-        if wrong := history.judge(self.history, self.bootstrap):
-            self.fail(f"seed {self.seed}: {wrong}\n{self.logs()}")
+        if wrong := history.judge(self.history, self.bootstrap) + self.new_epochs():
+            self.fail(f"seed {self.seed}: {wrong}\n{self.batches_of_suspects()}{self.logs()}")
         print(f"{sum(self.history.acks())} records acknowledged, {sum(map(len, self.history.seen))} read while it happened", flush=True)
 
     # The faults.

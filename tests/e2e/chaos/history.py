@@ -27,7 +27,7 @@ class History:
         self.seen = [{} for _ in range(partitions)]   # offset: value, by any reader at any time
         self.committed = [OFFSET_INVALID] * partitions  # the highest offset whose commit was confirmed; less than any
         self.last_ack, self.longest_gap = [time.monotonic()] * partitions, [0.0] * partitions
-        self.wrong = []
+        self.wrong, self.suspects = [], {}  # in words; {partition: {value: the offsets it is at}} of what is there twice
 
     def add_wrong(self, what):
         with self.lock:
@@ -187,6 +187,14 @@ def read_all(bootstrap, topic, partitions):
         consumer.close()
 
 
+def twice(records):
+    """The first records that are there more than once: {value: offsets}."""
+    offsets = collections.defaultdict(list)
+    for offset in sorted(records):
+        offsets[records[offset]].append(offset)
+    return dict([(value, found) for value, found in offsets.items() if len(found) > 1][:WRONG_MAX])
+
+
 def judge(history, bootstrap):
     """Everything that is wrong, in words; empty when nothing is."""
     found = read_all(bootstrap, history.topic, history.partitions)
@@ -204,7 +212,8 @@ def judge(history, bootstrap):
             numbers[writer].append(int(number))
         for writer, of_writer in numbers.items():
             if len(set(of_writer)) != len(of_writer):
-                history.add_wrong(f"DUPLICATED: {name} has records of writer {writer} twice")
+                history.suspects[partition] = doubled = twice(records)
+                history.add_wrong(f"DUPLICATED: {name} has records of writer {writer} twice: {doubled}")
             elif of_writer != sorted(of_writer):
                 history.add_wrong(f"REORDERED: {name}: the records of writer {writer} are not in their order")
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "followers"})
