@@ -57,11 +57,15 @@ Status Node::State::open_rpc() {
   TRY_ASSIGN(quorum_apply, io::posix::EpollEventLoop::start("metadata"));
   TRY_ASSIGN(control_loop, io::posix::EpollEventLoop::start("control"));
   TRY_ASSIGN(replication_loop, io::posix::EpollEventLoop::start("replication"));
-  raft_transport =
-      std::make_unique<rpc::GrpcRaftTransport>(*channels, *quorum_loop, clock, [this](rpc::RaftMessage message) {
+  raft_transport = std::make_unique<rpc::GrpcRaftTransport>(
+      *channels, *quorum_loop, clock,
+      [this](rpc::RaftMessage message) {
         raft::Node* node = raft_node.load(std::memory_order_acquire);
         if (node == nullptr) return;  // not yet: lost, as a message may be
         std::visit([node](auto& either) { node->deliver(std::move(either)); }, message);
+      },
+      [this](BrokerId broker) {
+        if (raft_node.load(std::memory_order_acquire) != nullptr) gone_watch->connection_broke(broker);
       });
   peer_transport = std::make_unique<rpc::GrpcPeerTransport>(*channels, *replication_loop);
   controller_channel = std::make_unique<rpc::GrpcControllerChannel>(*channels);
@@ -97,6 +101,8 @@ Status Node::State::open_rpc() {
                        done(control::ControllerAnswer(control::ForwardedReply{std::move(*reply)}));
                      });
   };
+  gone_watch = std::make_unique<control::GoneWatch>(control::GoneWatchOptions{
+      .network = &network, .loop = quorum_loop.get(), .images = &images, .host = &quorum->host()});
   TRY(open_rpc_server(message_bytes_max));
   raft_node.store(&quorum->node(), std::memory_order_release);
   return ok();

@@ -15,6 +15,7 @@
 #include "broker/app/node.h"
 #include "broker/control/broker_lifecycle.h"
 #include "broker/control/controller_proxy.h"
+#include "broker/control/gone_watch.h"
 #include "broker/control/isr_changer.h"
 #include "broker/control/metadata_quorum.h"
 #include "broker/control/quorum_contacts.h"
@@ -144,8 +145,9 @@ struct Node::State final : control::BrokerLifecycleEvents, server::ControllerRou
   std::unique_ptr<rpc::RpcServer> rpc_server;
 
   // The cluster.
-  std::atomic<raft::Node*> raft_node{nullptr};  // once messages may come
+  std::atomic<raft::Node*> raft_node{nullptr};  // once messages may come and connections may break
   std::unique_ptr<control::MetadataQuorum> quorum;
+  std::unique_ptr<control::GoneWatch> gone_watch;
   std::unique_ptr<control::ControllerClient> controller_client;
   std::unique_ptr<control::ControllerProxy> controller;
   std::unique_ptr<control::IsrChanger> isr_changer;

@@ -110,6 +110,19 @@ std::shared_ptr<metadata::LocalController> ControllerHost::controller() const {
   return {active_, active_->controller.get()};
 }
 
+void ControllerHost::note_gone(metadata::BrokerGone gone) {
+  const std::shared_ptr<metadata::LocalController> active = controller();
+  if (active == nullptr) return;
+  active->note_gone(gone, [active, gone](const Result<Unit>& done) {
+    if (done) {
+      kLog.info("nobody listens any more where a broker did: its process is gone", {{"broker", gone.id}});
+    } else {
+      kLog.info("a broker that seems to be gone is not fenced",
+                {{"broker", gone.id}, {"why", done.error().to_string()}});
+    }
+  });
+}
+
 void ControllerHost::tick(std::weak_ptr<Active> waiting) {
   const std::shared_ptr<Active> active = waiting.lock();
   if (active == nullptr || !is_active()) return;

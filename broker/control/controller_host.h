@@ -47,6 +47,9 @@ class ControllerHost final : public ControllerServer {
 
   void serve(BrokerId caller, ControllerCall call, ControllerDone done) override;
 
+  // That process of the broker has died (GoneWatch); for nothing where this broker is not the controller.
+  void note_gone(metadata::BrokerGone gone);
+
   // A client's request that another broker forwarded; to be set before the first call comes.
   std::function<void(ForwardedRequest, ControllerDone)> serve_forwarded;
 

@@ -40,6 +40,14 @@ struct SetFenced {
   int64_t epoch = -1;  // of its registration; stale_broker_epoch when another one has replaced it
   bool fenced = true;
 };
+// Nobody listens any more where that process of the broker did: it is fenced as if its session had ended. If it is
+// heard of all the same, which a firewall that refuses connections can bring about, such words about it count for
+// nothing during kGoneDoubted.
+struct BrokerGone {
+  BrokerId id;
+  int64_t epoch = -1;  // as SetFenced's
+};
+inline constexpr std::chrono::minutes kGoneDoubted{1};
 // Refused with policy_violation while any partition has a replica on it, or it is a member of the quorum: what it holds
 // would count as a replica for ever. Kafka takes any broker away.
 struct UnregisterBroker {

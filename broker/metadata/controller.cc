@@ -59,6 +59,7 @@ class MachineController final : public LocalController {
     submit(std::move(command), std::move(done));
   }
   void set_fenced(SetFenced command, Done<Unit> done) override { submit(command, std::move(done)); }
+  void note_gone(BrokerGone command, Done<Unit> done) override { submit(command, std::move(done)); }
   void unregister_broker(UnregisterBroker command, Done<Unit> done) override { submit(command, std::move(done)); }
   void broker_heartbeat(BrokerHeartbeat command, Done<BrokerHeartbeatReply> done) override {
     submit(command, std::move(done));

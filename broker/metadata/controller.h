@@ -71,6 +71,8 @@ class LocalController : public Controller {
   // Every kTickInterval, and again at once when the answer says so: fences brokers that are silent, elects, expires
   // permits, moves replicas. Ticks farther apart than half a session fence nobody. A cluster of one needs none.
   virtual void tick(Done<TickReply> done) = 0;
+  // conflict: it is not believed (BrokerGone).
+  virtual void note_gone(BrokerGone command, Done<Unit> done) = 0;
   virtual void drain_leadership(DrainLeadership command, Done<DrainLeadershipReply> done) = 0;
   virtual void rebalance(Rebalance command, Done<MovePlan> done) = 0;
   // All that a decommission of the broker, or without one a rebalance, would move; kPlannedMovesMax of them are listed.

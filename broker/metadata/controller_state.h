@@ -17,12 +17,18 @@ class Liveness {
  public:
   struct Contact {
     TimePoint heard{};
-    Offset metadata_offset{-1};         // that the broker had applied
-    std::optional<Offset> handed_over;  // shutting down: of the metadata log, when nothing was left to be moved
+    Offset metadata_offset{-1};               // that the broker had applied
+    std::optional<Offset> handed_over;        // shutting down: of the metadata log, when nothing was left to be moved
+    bool is_gone = false;                     // its process, as was found out since it was heard of (BrokerGone)
+    std::optional<TimePoint> was_not_gone{};  // when that last turned out to be wrong
   };
 
   explicit Liveness(TimePoint began = {}) : began_(began) {}
   Contact& of(BrokerId id) { return contacts_[id]; }
+  bool is_gone(BrokerId id) const {
+    const Contact* contact = find(id);
+    return contact != nullptr && contact->is_gone;
+  }
   const Contact* find(BrokerId id) const {
     const auto found = contacts_.find(id);
     return found == contacts_.end() ? nullptr : &found->second;

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "broker/metadata/decisions.h"
 #include "broker/metadata/partition_changes.h"
 
@@ -105,6 +107,7 @@ Decision<Result<BrokerHeartbeatReply>> decide(const ControllerState& state, cons
     Liveness::Contact& contact = after.liveness.of(command.id);
     contact.heard = now;
     contact.metadata_offset = command.metadata_offset;
+    if (std::exchange(contact.is_gone, false)) contact.was_not_gone = now;
   };
   if (broker.fenced) {
     reply.should_shut_down = command.want_shutdown;
@@ -123,6 +126,28 @@ Decision<Result<BrokerHeartbeatReply>> decide(const ControllerState& state, cons
     shut_down(decision, reply, state, broker, context);
   }
   decision.reply = std::move(reply);
+  return decision;
+}
+
+// What one command cannot change, ticks do.
+Decision<Status> decide(const ControllerState& state, const BrokerGone& command, const DecisionContext& context) {
+  Decision<Status> decision{.records = {}, .reply = ok(), .also = {}};
+  Result<const BrokerImage*> found = find_registered(state.image(), command.id, command.epoch);
+  if (!found) {
+    decision.reply = std::move(found).error();
+    return decision;
+  }
+  const Liveness::Contact* contact = state.liveness.find(command.id);
+  const TimePoint now = context.now.monotonic;
+  if ((*found)->fenced) return decision;
+  if (contact != nullptr && contact->was_not_gone && now - *contact->was_not_gone < kGoneDoubted) {
+    decision.reply = Error{Errc::conflict, name_of(command.id) + " was said to be gone before, and was not"};
+    return decision;
+  }
+  PartitionChanges changes(state, context);
+  fence(changes, command.id, context.now.wall_ms);
+  decision.records = changes.take_records();
+  decision.also = [id = command.id](ControllerState& after) { after.liveness.of(id).is_gone = true; };
   return decision;
 }
 

@@ -86,6 +86,38 @@ TEST_F(HeartbeatTest, brokers_that_fall_silent_together_are_not_elected_in_each_
   EXPECT_EQ(cluster.partition("t", 1).isr, brokers({0, 1}));
 }
 
+TEST_F(HeartbeatTest, a_broker_whose_process_is_gone_is_fenced_at_once) {
+  cluster.place("t", {{1, 0, 2}});
+  EXPECT_EQ(TestCluster::code(cluster(BrokerGone{.id = BrokerId{1}, .epoch = cluster.epoch(1) - 1})),
+            Errc::stale_broker_epoch);
+  EXPECT_FALSE(fenced(1));
+  EXPECT_TRUE(cluster(BrokerGone{.id = BrokerId{1}, .epoch = cluster.epoch(1)}));
+  EXPECT_TRUE(fenced(1));
+  EXPECT_EQ(cluster.partition("t").leader, BrokerId{0});
+  EXPECT_EQ(cluster.partition("t").isr, brokers({0, 2}));
+}
+
+TEST_F(HeartbeatTest, what_is_left_of_a_broker_that_is_gone_moves_with_the_ticks_that_follow) {
+  for (const char* topic : {"a", "b"}) {
+    ASSERT_TRUE(cluster.create({.name = topic, .partitions = 9'000, .replication_factor = 2}));
+  }
+  ASSERT_EQ(cluster.state.index.counts(BrokerId{0}).replicas, 12'000);
+  EXPECT_TRUE(cluster(BrokerGone{.id = BrokerId{0}, .epoch = cluster.epoch(0)}));
+  EXPECT_FALSE(fenced(0));
+  EXPECT_EQ(cluster(Tick{}).fenced, brokers({0}));
+}
+
+TEST_F(HeartbeatTest, a_broker_that_was_said_to_be_gone_and_was_not_is_fenced_for_silence_alone_for_a_while) {
+  ASSERT_TRUE(cluster(BrokerGone{.id = BrokerId{1}, .epoch = cluster.epoch(1)}));
+  EXPECT_FALSE(cluster.beat(1).is_fenced);
+  EXPECT_EQ(TestCluster::code(cluster(BrokerGone{.id = BrokerId{1}, .epoch = cluster.epoch(1)})), Errc::conflict);
+  EXPECT_FALSE(fenced(1));
+  EXPECT_EQ(ticks(milliseconds{2100}, {0, 2}).fenced, brokers({1}));
+  cluster.beat(1);
+  ticks(kGoneDoubted, {0, 1, 2});
+  EXPECT_TRUE(cluster(BrokerGone{.id = BrokerId{1}, .epoch = cluster.epoch(1)}));
+}
+
 TEST_F(HeartbeatTest, a_new_controller_gives_everyone_a_whole_session) {
   ticks(milliseconds{1900}, {});
   cluster.state = ControllerState(ImageBuilder(cluster.builder.image()), cluster.now.monotonic);

@@ -12,7 +12,9 @@ std::set<BrokerId> silent_brokers(const ControllerState& state, const DecisionCo
   const std::chrono::milliseconds session{effective_broker_int(state.image(), kBrokerSessionTimeoutMs, context.config)};
   std::set<BrokerId> silent;
   for (const auto& [id, broker] : state.image().brokers) {
-    if (!broker.fenced && context.now.monotonic - state.liveness.last_heard(id) > session) silent.insert(id);
+    if (broker.fenced) continue;
+    const Duration silence = context.now.monotonic - state.liveness.last_heard(id);
+    if (silence > session || state.liveness.is_gone(id)) silent.insert(id);
   }
   return silent;
 }

@@ -49,6 +49,7 @@ Decision<Status> decide_initialization(const ClusterImage& image, const std::str
 
 Decision<Result<RegisterBrokerReply>> decide(const ControllerState& state, const RegisterBroker& command,
                                              const DecisionContext& context);
+Decision<Status> decide(const ControllerState& state, const BrokerGone& command, const DecisionContext& context);
 Decision<Status> decide(const ControllerState& state, const SetFenced& command, const DecisionContext& context);
 Decision<Status> decide(const ControllerState& state, const UnregisterBroker& command, const DecisionContext& context);
 Decision<Result<BrokerHeartbeatReply>> decide(const ControllerState& state, const BrokerHeartbeat& command,

@@ -36,6 +36,7 @@ class GrpcRaftTransport::Outgoing final : public ByteStreamEvents {
   void on_closed(const Error& why) override {
     stream_.reset();
     open_at_ = transport_.clock_.now() + kReopenPause;
+    transport_.broken_(node_);
     const std::string words = why.to_string();
     if (words == last_words_) return;  // one line for each new reason
     last_words_ = words;
@@ -74,8 +75,9 @@ class GrpcRaftTransport::Incoming final : public ByteStreamEvents {
   const BrokerId caller_;
 };
 
-GrpcRaftTransport::GrpcRaftTransport(Channels& channels, io::EventLoop& loop, const Clock& clock, Receive receive)
-    : channels_(channels), loop_(loop), clock_(clock), receive_(std::move(receive)) {}
+GrpcRaftTransport::GrpcRaftTransport(Channels& channels, io::EventLoop& loop, const Clock& clock, Receive receive,
+                                     Broken broken)
+    : channels_(channels), loop_(loop), clock_(clock), receive_(std::move(receive)), broken_(std::move(broken)) {}
 
 GrpcRaftTransport::~GrpcRaftTransport() { stop(); }
 

@@ -21,9 +21,10 @@ class GrpcRaftTransport final : public raft::Transport, public ByteStreamAccepto
   static constexpr size_t kUnsentBytesMax = 32 << 20;  // to one member; more is dropped
 
   using Receive = std::function<void(RaftMessage)>;
+  using Broken = std::function<void(BrokerId)>;
 
-  // `receive` is called on the loop.
-  GrpcRaftTransport(Channels& channels, io::EventLoop& loop, const Clock& clock, Receive receive);
+  // Both are called on the loop: for a message that came; for a stream to a member that broke, or could not be opened.
+  GrpcRaftTransport(Channels& channels, io::EventLoop& loop, const Clock& clock, Receive receive, Broken broken);
   ~GrpcRaftTransport() override;
 
   void send(raft::Message message) override { send_to(message.to.node, encode(message)); }
@@ -45,6 +46,7 @@ class GrpcRaftTransport final : public raft::Transport, public ByteStreamAccepto
   io::EventLoop& loop_;
   const Clock& clock_;
   Receive receive_;
+  Broken broken_;
   bool stopped_ = false;
   Counter dropped_;
   std::map<raft::NodeId, std::unique_ptr<Outgoing>> outgoing_;  // bounded by the brokers of the cluster

@@ -136,11 +136,17 @@ class RaftTransportTest : public ::testing::Test {
                             return Error{Errc::not_found, "broker " + std::to_string(broker.value())};
                           return found->second;
                         }});
-    node.transport =
-        std::make_unique<GrpcRaftTransport>(*node.channels, *node.loop, clock_, [this](RaftMessage either) {
+    node.transport = std::make_unique<GrpcRaftTransport>(
+        *node.channels, *node.loop, clock_,
+        [this](RaftMessage either) {
           auto message = std::get<raft::Message>(std::move(either));
           MutexLock lock(mutex_);
           received_.push_back(std::move(message));
+          changed_.notify_all();
+        },
+        [this](BrokerId broker) {
+          MutexLock lock(mutex_);
+          broken_.insert(broker);
           changed_.notify_all();
         });
     auto server =
@@ -187,6 +193,7 @@ class RaftTransportTest : public ::testing::Test {
   Mutex mutex_;
   Condition changed_;
   std::deque<raft::Message> received_ GUARDED_BY(mutex_);
+  std::set<BrokerId> broken_ GUARDED_BY(mutex_);
   std::map<BrokerId, io::Endpoint> addresses_ GUARDED_BY(mutex_);
   int incarnations_ = 0;
   std::map<int, Node> nodes_;
@@ -231,6 +238,16 @@ TEST_F(RaftTransportTest, a_member_that_restarts_is_reached_again) {
   second.server.reset();
   start(2, at);
   EXPECT_EQ(exchange(first, one_of_each()[0]).to, member_of(2));
+}
+
+TEST_F(RaftTransportTest, the_end_of_a_member_is_told_at_once_without_a_message) {
+  Node& first = start(1);
+  Node& second = start(2);
+  exchange(first, one_of_each()[0]);
+  end(second);
+  second.server.reset();
+  MutexLock lock(mutex_);
+  while (!broken_.contains(BrokerId{2})) changed_.wait(mutex_);
 }
 
 TEST_F(RaftTransportTest, a_message_in_another_members_name_is_not_delivered) {

@@ -124,7 +124,7 @@ void Producer::answered(size_t which, int16_t error, int64_t offset, BrokerId br
     }
     cluster_.world().trace.count(all_ ? "batches acknowledged by all" : "batches acknowledged by one");
     ++acked_;
-  } else if (error == protocol::wire(ErrorCode::out_of_order_sequence_number) && refused_) {
+  } else if (error == protocol::wire(ErrorCode::out_of_order_sequence_number) && all_ && refused_) {
     // A real producer would begin a new epoch, and double what is not acknowledged yet.
     cluster_.world().trace.violation("what was sent behind a refused batch is refused like it",
                                      "broker " + std::to_string(broker.value()) + " refused a batch of producer " +

@@ -9,7 +9,40 @@ namespace millrace::sim {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-void Faults::begin() { next(); }
+void Faults::begin() {
+  next();
+  knock();
+}
+
+// What the product's GoneWatch finds out: where a process has died and its machine lives, connections are refused. Now
+// and then they are refused by a firewall, while the broker is well.
+void Faults::knock() {
+  cluster_.world().later(cluster_.within(20, 80), [this] {
+    if (ended_) return;
+    tell_who_is_gone();
+    knock();
+  });
+}
+
+void Faults::tell_who_is_gone() {
+  World& world = cluster_.world();
+  const SimNode* wronged = world.random.chance(1000) ? &cluster_.any_node() : nullptr;
+  for (const auto& at : cluster_.nodes()) {
+    if (!at->is_running() || at->run()->quorum() == nullptr) continue;
+    control::ControllerHost& host = at->run()->quorum()->host();
+    const metadata::ImagePointer image = at->run()->image();
+    for (const auto& node : cluster_.nodes()) {
+      const metadata::BrokerImage* known = image->find_broker(node->id());
+      const bool is_reached =
+          !world.links.is_blocked(at->id(), node->id()) && !world.links.is_blocked(node->id(), at->id());
+      const bool is_refused = !node->is_running() && !node->is_dark() && is_reached;
+      if (node == at || !host.is_active() || known == nullptr || known->fenced) continue;
+      if (!is_refused && node.get() != wronged) continue;
+      world.trace.count(is_refused ? "processes found to be gone" : "brokers said to be gone that were not");
+      host.note_gone({.id = node->id(), .epoch = known->epoch});
+    }
+  }
+}
 
 void Faults::next() {
   cluster_.world().later(cluster_.within(30, 500), [this] {

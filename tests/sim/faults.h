@@ -21,6 +21,8 @@ class Faults {
  private:
   enum class How : uint8_t { power, killed, in_a_call, asked };
   void next();
+  void knock();
+  void tell_who_is_gone();
   void one();
   bool may_go_down(How how, const SimNode& node);
   void go_down(SimNode& node);

@@ -28,6 +28,7 @@ class Links {
 
   void block(BrokerId from, BrokerId to) { blocked_.insert({from, to}); }
   void unblock(BrokerId from, BrokerId to) { blocked_.erase({from, to}); }
+  bool is_blocked(BrokerId from, BrokerId to) const { return blocked_.contains({from, to}); }
   // One message in so many is lost, comes twice, or is not kept in order; 0: none.
   void set_weather(uint64_t lost, uint64_t doubled, uint64_t unordered) {
     lost_ = lost, doubled_ = doubled, unordered_ = unordered;

@@ -41,7 +41,7 @@ void SimNode::around(NodeLoop& loop, const std::function<void()>& task) {
 void SimNode::start() {
   if (run_) return;
   ++starts_;
-  is_ending_ = is_stopping_ = false;
+  is_ending_ = is_stopping_ = is_dark_ = false;
   dies_after_ = SimFileSystem::kNever;
   world_.trace.line(name_ + " starts");
   run_ = std::make_unique<BrokerRun>(
@@ -71,7 +71,7 @@ void SimNode::end(const std::string& why, bool power) {
   run_->crash();
   run_.reset();
   if (power) {
-    may_have_lost_ = true;
+    may_have_lost_ = is_dark_ = true;
     fs_.lose_power();
     machine_.boot_id = "boot " + std::to_string(++power_losses_);
   } else {

@@ -37,6 +37,7 @@ class SimNode {
   BrokerId id() const { return machine_.id; }
   const std::string& name() const { return name_; }
   bool is_running() const { return run_ != nullptr; }
+  bool is_dark() const { return is_dark_; }  // it has no power: nobody answers for it
   bool is_serving() const { return run_ && run_->is_serving() && !run_->is_stopping(); }
   bool is_stopping() const { return is_stopping_; }
   bool is_doomed() const { return run_ != nullptr && dies_after_ != io::sim::SimFileSystem::kNever; }
@@ -68,6 +69,7 @@ class SimNode {
   Duration per_write_{}, per_flush_{};
   bool is_ending_ = false;
   bool is_stopping_ = false;
+  bool is_dark_ = false;
   bool may_have_lost_ = false;
 };
 

@@ -137,7 +137,19 @@ void SimNames::link(const std::string& path, std::shared_ptr<SimInode> inode) {
 void SimNames::unlink(const std::string& path) { change({Change::Kind::unlink, path, {}, nullptr}); }
 
 void SimNames::rename(const std::string& from, const std::string& to) {
+  // What waits inside a directory goes along: it is none of whoever gets the name next.
+  std::vector<Change> inside;
+  std::erase_if(pending_, [&](Change& waiting) {
+    const bool moves = is_inside(waiting.path, from);
+    if (moves) inside.push_back(std::move(waiting));
+    return moves;
+  });
   change({Change::Kind::rename, from, to, nullptr});
+  for (Change& moved : inside) {
+    moved.path = to + moved.path.substr(from.size());
+    if (is_inside(moved.to, from)) moved.to = to + moved.to.substr(from.size());
+    pending_.push_back(std::move(moved));
+  }
 }
 
 void SimNames::flush(const std::string& directory) {

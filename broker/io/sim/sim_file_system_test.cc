@@ -84,6 +84,27 @@ TEST_F(SimFileSystemTest, names_that_were_not_flushed_may_be_lost) {
   EXPECT_EQ(exists.size(), 2u);
 }
 
+TEST_F(SimFileSystemTest, what_waits_in_a_directory_that_is_renamed_goes_along_and_never_into_its_successor) {
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    SimFileSystem fs(seed);
+    ASSERT_TRUE(fs.create_directories("/d"));
+    ASSERT_TRUE(fs.flush_directory("/"));
+    ASSERT_TRUE(fs.open("/d/old", OpenMode::create));
+    ASSERT_TRUE(fs.rename("/d", "/gone"));
+    ASSERT_TRUE(fs.create_directories("/d"));
+    ASSERT_TRUE(fs.open("/d/new", OpenMode::create));
+    ASSERT_TRUE(fs.flush_directory("/d"));
+    const bool is_flushed = seed % 2 == 0;
+    if (is_flushed) {
+      ASSERT_TRUE(fs.flush_directory("/gone"));
+    }
+    fs.lose_power();
+    EXPECT_TRUE(fs.exists("/d/new").value());
+    EXPECT_FALSE(fs.exists("/d/old").value());
+    EXPECT_TRUE(!is_flushed || fs.exists("/gone/old").value());
+  }
+}
+
 TEST_F(SimFileSystemTest, a_failed_flush_never_becomes_durable_by_trying_again) {
   put("/d/a", "old");
   auto file = open("/d/a");
