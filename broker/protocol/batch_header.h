@@ -63,8 +63,8 @@ struct BatchHeader {
   // What every stored batch fulfils, CRC aside. Compaction may have left fewer records than offsets.
   bool is_plausible() const {
     return magic == kMagic && length >= static_cast<int32_t>(kBatchHeaderBytes - kLengthExcludes) &&
-           base_offset.value() >= 0 && last_offset_delta >= 0 && record_count >= 0 &&
-           record_count <= int64_t{last_offset_delta} + 1;
+           base_offset.value() >= 0 && last_offset_delta >= 0 && base_offset.value() < INT64_MAX - last_offset_delta &&
+           record_count >= 0 && record_count <= int64_t{last_offset_delta} + 1;
   }
 };
 

@@ -310,7 +310,7 @@ Status Partition::close_cleanly() {
     MutexLock lock(mutex_);
     if (log_ == nullptr) return ok();
     end_leading(after);
-    push_slot(after);
+    end_following(after);
     // After a failed flush the disk's content is unknown: the next start has to verify it.
     status = log_->is_offline() ? Status(Errc::storage_offline) : log_->close_cleanly();
     log_.reset();
@@ -326,7 +326,7 @@ void Partition::abandon() {
   {
     MutexLock lock(mutex_);
     end_leading(after);
-    push_slot(after);
+    end_following(after);
     log_.reset();
     state_changed();
   }

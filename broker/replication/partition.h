@@ -147,6 +147,7 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   void end_leading(Aftermath& after) REQUIRES(mutex_);
   void push_feeds(Aftermath& after) REQUIRES(mutex_);
   void push_slot(Aftermath& after) REQUIRES(mutex_);
+  void end_following(Aftermath& after) REQUIRES(mutex_);
   void check_in_sync_set(Aftermath& after) REQUIRES(mutex_);
   bool needs_isr_change() const REQUIRES(mutex_);
   Status learn_locked(Offset high_watermark, Offset log_start, std::vector<std::string>& removed) REQUIRES(mutex_);

@@ -42,6 +42,12 @@ void Partition::push_slot(Aftermath& after) {
   if (slot_ != nullptr && slot_->queue->push(slot_)) after.slot = slot_->queue;
 }
 
+// The link learns of it by the slot in its queue; the slot, which has the partition, is not kept here.
+void Partition::end_following(Aftermath& after) {
+  push_slot(after);
+  slot_ = nullptr;
+}
+
 Result<Subscribe::Entry> Partition::position(LeaderEpoch epoch) const {
   MutexLock lock(mutex_);
   TRY(check_following(epoch));

@@ -18,7 +18,10 @@ constexpr BrokerId kSelf{1}, kOther{2};
 class PartitionFollowerTest : public ::testing::Test {
  protected:
   PartitionFollowerTest() { open({}); }
-  ~PartitionFollowerTest() override { partition_->abandon(); }
+  ~PartitionFollowerTest() override {
+    partition_->abandon();
+    slots_->take();
+  }
 
   void open(const PartitionConfig& config) {
     Result<std::unique_ptr<storage::Log>> log = storage::Log::open(machine_.fs, {.directory = "/data/t-0",

@@ -129,7 +129,7 @@ void Pipe::read_done(bool ok) {
       read_waits_ = true;
     }
   }
-  loop_.post([pipe = shared_from_this(), frame = std::move(frame), size]() mutable {
+  post([pipe = shared_from_this(), frame = std::move(frame), size]() mutable {
     if (pipe->events_ != nullptr) pipe->events_->on_frame(std::move(frame));
     pipe->handled(size);
   });
@@ -145,8 +145,19 @@ void Pipe::handled(size_t bytes) {
   read_next();
 }
 
+// The task holds the pipe, which must not go with the mutex held where a loop that has stopped drops it.
+void Pipe::post(std::function<void()> task) {
+  const auto alive = shared_from_this();
+  MutexLock lock(mutex_);
+  if (!closed_) loop_.post(std::move(task));
+}
+
 void Pipe::close() {
   if (std::exchange(events_, nullptr) == nullptr) return;
+  {
+    MutexLock lock(mutex_);
+    closed_ = true;
+  }
   if (begin_start()) {
     cancel();
     end_start();
@@ -162,8 +173,8 @@ void Pipe::done(Error fallback) {
     if (!ending_) ending_ = fallback;
     queue_.clear();
   }
-  io::EventLoop& loop = self->loop_;
-  loop.post([pipe = std::move(self), why = std::move(fallback)] {
+  Pipe& pipe_of_call = *self;
+  pipe_of_call.post([pipe = std::move(self), why = std::move(fallback)] {
     if (pipe->events_ != nullptr) std::exchange(pipe->events_, nullptr)->on_closed(why);
   });
 }

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -25,7 +26,7 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
 
   io::EventLoop& loop() { return loop_; }
 
-  // Loop thread.
+  // Loop thread. The loop is needed until close(): what ends after that on gRPC's threads does not touch it.
   void use(ByteStreamEvents& events) { events_ = &events; }  // before it close() does nothing
   void send(Frame frame) EXCLUDES(mutex_);
   void close() EXCLUDES(mutex_);
@@ -54,6 +55,7 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
   bool begin_start() EXCLUDES(mutex_);
   void end_start() EXCLUDES(mutex_);
   void write_next() EXCLUDES(mutex_);
+  void post(std::function<void()> task) EXCLUDES(mutex_);  // unless it is closed
   void handled(size_t bytes) EXCLUDES(mutex_);
 
   io::EventLoop& loop_;
@@ -72,6 +74,7 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
   int starting_ GUARDED_BY(mutex_) = 0;
   std::optional<Error> ending_ GUARDED_BY(mutex_);
   bool released_ GUARDED_BY(mutex_) = false;
+  bool closed_ GUARDED_BY(mutex_) = false;  // by the user: the loop may be gone
 };
 
 // The user's end of a pipe.

@@ -35,7 +35,7 @@ void prepare_grpc() {
       log.debug("gRPC says", {{"message", std::string(line->message)}});
     });
     grpc_init();  // never shut down again
-    auto* anchor = new Anchor;
+    static Anchor* const anchor = new Anchor;
     anchor->stub.UnaryCall(&anchor->context, "/none", grpc::StubOptions(), &anchor->request, &anchor->answer,
                            [](const grpc::Status&) {});
   });

@@ -58,6 +58,10 @@ class FollowerFetchTest : public testing::DataPlaneTest {
     record(metadata::PartitionRecord{.topic = topic_, .index = PartitionIndex{0}, .state = state});
     publish();
   }
+  // What feeds hold of partitions goes with them.
+  ~FollowerFetchTest() override {
+    for (const auto& partition : partitions_->all()) partition->abandon();
+  }
   // A replica elsewhere follows this leader and has the log up to `log_end`.
   void follow(BrokerId broker, int64_t log_end) {
     const auto feed = std::make_shared<replication::Feed>(partition("t"), broker,
