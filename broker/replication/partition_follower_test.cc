@@ -21,6 +21,7 @@ class PartitionFollowerTest : public ::testing::Test {
   ~PartitionFollowerTest() override {
     partition_->abandon();
     slots_->take();
+    feeds_->take();
   }
 
   void open(const PartitionConfig& config) {

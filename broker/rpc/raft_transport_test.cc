@@ -170,7 +170,7 @@ class RaftTransportTest : public ::testing::Test {
   }
   void end(Node& node) {
     on_loop(node, [&] { node.transport->stop(); });
-    node.server->stop(Duration::zero());
+    if (node.server) node.server->stop(Duration::zero());
   }
   void TearDown() override {
     for (auto& [id, node] : nodes_) end(node);

@@ -61,6 +61,7 @@ class FollowerFetchTest : public testing::DataPlaneTest {
   // What feeds hold of partitions goes with them.
   ~FollowerFetchTest() override {
     for (const auto& partition : partitions_->all()) partition->abandon();
+    feeds_->take();
   }
   // A replica elsewhere follows this leader and has the log up to `log_end`.
   void follow(BrokerId broker, int64_t log_end) {
