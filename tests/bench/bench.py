@@ -147,6 +147,7 @@ def measured_clusters(arguments):
     for _ in range(arguments.rounds):
         yield from clusters.with_cluster(lambda cluster: clusters.throughput(cluster, load, cpu_seconds))
         yield from clusters.with_cluster(clusters.latency)
+        yield from clusters.with_cluster(lambda cluster: clusters.rates(cluster, load))
     yield from clusters.with_cluster(lambda cluster: clusters.gaps(cluster, arguments.kills))
     yield from clusters.with_cluster(lambda cluster: clusters.many(cluster, resident_mib, cpu_seconds))
 

@@ -10,6 +10,7 @@ from wire import CREATE_TOPICS, PRODUCE, Wire, batch, produce, text
 
 PRODUCE_BYTES = 200_000_000
 LATENCY_REQUESTS = 5_000
+RATES, RATE_PARTITIONS = (1_000, 10_000), 16
 GAP_RATE = 500  # records a second, each waited for by nobody
 SETTLE_SECONDS_MAX = 60
 IDLE_SECONDS = 20
@@ -74,6 +75,17 @@ def latency(cluster):
                 times.append((time.perf_counter() - begin) * 1e6)
         times = sorted(times[LATENCY_REQUESTS // 10:])
         yield {f"RF {replicas} acks=all 100 B {label} us": times[int(len(times) * share)] for label, share in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999))}
+
+
+def rates(cluster, load):
+    """As an application sees it: librdkafka at a fixed rate, from when a record is due to its acknowledgement."""
+    for rate in RATES:
+        for replicas in (1, 3):
+            name = f"rate-{rate}-{replicas}"
+            create(cluster.bootstrap, [name], RATE_PARTITIONS, replicas)
+            wait_in_sync(cluster, name, replicas)
+            done = load("rate", cluster.bootstrap, name, 1024, rate)
+            yield {f"RF {replicas} acks=all 1 KiB at {rate:,}/s {label} us": done[f"{label}_us"] for label in ("p50", "p99", "p99.9", "max")}
 
 
 class Gaps:
