@@ -2,6 +2,7 @@
 
 #include "broker/app/node_state.h"
 #include "broker/base/logger.h"
+#include "broker/metadata/features.h"
 #include "broker/metadata/metadata_config.h"
 #include "broker/replication/replication_config.h"
 
@@ -91,6 +92,7 @@ Status Node::State::open_rpc() {
                                                     .control_loop = control_loop.get(),
                                                     .new_uuid = [this] { return random.uuid(); },
                                                     .on_fatal = events.on_fatal,
+                                                    .features = metadata::own_features(),
                                                     .metrics = &control_metrics,
                                                     .on_applied = [this] { contacts->set_current(); }}));
   forwarded = std::make_unique<server::ForwardedRequests>(services.handlers, services, *control_loop);
@@ -150,6 +152,7 @@ Status Node::State::join() {
                                         .listeners = config.advertised,
                                         .rpc = {config.rpc_advertised.host, config.rpc_advertised.port},
                                         .rack = config.rack,
+                                        .features = metadata::own_features(),
                                         .clean_start = dir->has_everything(),
                                         .previous_epoch = dir->last_epoch(),
                                         .fenced = true};

@@ -85,7 +85,7 @@ void ControllerHost::lead(metadata::ImagePointer image, raft::Tenure tenure) {
     active_flag_.store(true, std::memory_order_release);
   }
   kLog.info("this broker is the controller now", {{"offset", from}});
-  active->controller->initialize(options_.cluster_id, [](const Result<Unit>& done) {
+  active->controller->initialize(options_.cluster_id, options_.features, [](const Result<Unit>& done) {
     if (!done) kLog.warn("the metadata log was not initialized", {{"why", done.error().to_string()}});
   });
   options_.loop->post([this, waiting = std::weak_ptr<Active>(active)] { tick(waiting); });

@@ -20,7 +20,8 @@ struct ControllerHostOptions {
   Quorum* quorum = nullptr;
   metadata::BrokerConfigView config;
   std::function<Uuid()> new_uuid;
-  std::string cluster_id;  // written by the first leader of a new log
+  std::string cluster_id;  // written by the first leader of a new log, with the levels of what it knows
+  metadata::FeatureRanges features{};
   // The controller of that tenure cannot go on, because the quorum refused something of it, and all that it proposed
   // has an outcome: lead() with the next attempt, if this broker still leads. Any thread. May be empty.
   std::function<void(raft::Tenure)> on_failed;

@@ -43,6 +43,7 @@ MetadataQuorum::MetadataQuorum(MetadataQuorumOptions options)
                                                                  .config = options_.config,
                                                                  .new_uuid = options_.new_uuid,
                                                                  .cluster_id = options_.node.cluster,
+                                                                 .features = options_.features,
                                                                  .on_failed = std::move(failed),
                                                                  .metrics = options_.metrics});
 }

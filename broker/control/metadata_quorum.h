@@ -23,8 +23,9 @@ struct MetadataQuorumOptions {
   std::function<Uuid()> new_uuid;
   // As raft::NodeOptions::on_fatal; also for an entry that is committed and cannot be applied here.
   std::function<void(const Error&)> on_fatal;
-  ControlMetrics* metrics = nullptr;  // may be null
-  std::function<void()> on_applied;   // an entry was applied, on the apply loop; may be empty
+  metadata::FeatureRanges features{};  // that a new cluster begins with
+  ControlMetrics* metrics = nullptr;   // may be null
+  std::function<void()> on_applied;    // an entry was applied, on the apply loop; may be empty
 };
 
 // This broker's part of the metadata log: a member of the quorum, or one that follows it. What is committed becomes

@@ -114,12 +114,11 @@ class MachineController final : public LocalController {
                        machine::Now now) { return decide_offsets_topic(state.image(), context_at(now)); },
                 std::move(done));
   }
-  void initialize(std::string cluster_id, Done<Unit> done) override {
-    submit_with(
-        [cluster_id = std::move(cluster_id)](const ControllerState& state, machine::Now) {
-          return decide_initialization(state.image(), cluster_id);
-        },
-        std::move(done));
+  void initialize(std::string cluster_id, FeatureRanges features, Done<Unit> done) override {
+    submit_with([cluster_id = std::move(cluster_id), features = std::move(features)](
+                    const ControllerState& state,
+                    machine::Now) { return decide_initialization(state.image(), cluster_id, features); },
+                std::move(done));
   }
 
   void stop() override { machine_->stop(); }

@@ -66,8 +66,8 @@ class LocalController : public Controller {
   virtual ~LocalController() = default;
   static std::unique_ptr<LocalController> start(ControllerOptions options);
 
-  // Writes the cluster id and feature levels unless the log has them; cluster_mismatch when it has another id.
-  virtual void initialize(std::string cluster_id, Done<Unit> done) = 0;
+  // Writes the cluster id, and levels of the features, unless the log has an id; cluster_mismatch when it is another.
+  virtual void initialize(std::string cluster_id, FeatureRanges features, Done<Unit> done) = 0;
   // Every kTickInterval, and again at once when the answer says so: fences brokers that are silent, elects, expires
   // permits, moves replicas. Ticks farther apart than half a session fence nobody. A cluster of one needs none.
   virtual void tick(Done<TickReply> done) = 0;

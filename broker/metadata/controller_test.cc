@@ -37,7 +37,7 @@ struct ControllerTest : testing::Test {
   }
   void bring_up() {
     start();
-    controller->initialize("cluster", [](Result<Unit> done) { EXPECT_TRUE(done); });
+    controller->initialize("cluster", {}, [](Result<Unit> done) { EXPECT_TRUE(done); });
     controller->register_broker(words.registration(0), [](Result<RegisterBrokerReply> done) { EXPECT_TRUE(done); });
   }
   void create(std::string name) {
@@ -94,7 +94,7 @@ TEST_F(ControllerTest, a_second_start_finds_everything_and_gives_out_new_produce
   EXPECT_TRUE(*images.load() == *before);
   controller->allocate_producer_ids(
       {BrokerId{0}}, [&](Result<ProducerIdBlock> block) { EXPECT_EQ(block->first.value(), first + 1000); });
-  controller->initialize("other", [this](Result<Unit> done) { events.push_back(TestCluster::words(done)); });
+  controller->initialize("other", {}, [this](Result<Unit> done) { events.push_back(TestCluster::words(done)); });
   controller->ensure_offsets_topic([this](Result<int32_t> count) { events.push_back(std::to_string(*count)); });
   EXPECT_EQ(
       seen(),
@@ -104,7 +104,7 @@ TEST_F(ControllerTest, a_second_start_finds_everything_and_gives_out_new_produce
 TEST_F(ControllerTest, brokers_start_are_heard_fall_silent_and_stop_with_permits_through_the_log) {
   quorum = {{{BrokerId{0}, true}, {BrokerId{1}, true}, {BrokerId{2}, true}}};
   start();
-  controller->initialize("cluster", [](Result<Unit> done) { EXPECT_TRUE(done); });
+  controller->initialize("cluster", {}, [](Result<Unit> done) { EXPECT_TRUE(done); });
   std::map<int, int64_t> epochs;
   for (int id = 0; id < 3; ++id) {
     RegisterBroker registration = words.registration(id);

@@ -169,7 +169,8 @@ Decision<Result<ProducerIdBlock>> decide(const ClusterImage& image, const Alloca
   return decision;
 }
 
-Decision<Status> decide_initialization(const ClusterImage& image, const std::string& cluster_id) {
+Decision<Status> decide_initialization(const ClusterImage& image, const std::string& cluster_id,
+                                       const FeatureRanges& features) {
   Decision<Status> decision{.records = {}, .reply = ok(), .also = {}};
   if (image.cluster_id == cluster_id) return decision;
   if (!image.cluster_id.empty()) {
@@ -178,6 +179,7 @@ Decision<Status> decide_initialization(const ClusterImage& image, const std::str
     return decision;
   }
   add(decision.records, ClusterRecord{cluster_id});
+  for (const auto& [name, range] : features) add(decision.records, FeatureRecord{name, range.max});
   return decision;
 }
 

@@ -242,7 +242,8 @@ TEST_F(BrokersTest, producer_ids_are_given_out_in_blocks_that_never_overlap) {
 
 TEST(Initialization, the_first_start_writes_the_cluster_id_and_another_id_is_refused) {
   TestCluster cluster;
-  EXPECT_TRUE(cluster.run(decide_initialization(cluster.image(), "one")));
+  EXPECT_TRUE(cluster.run(decide_initialization(cluster.image(), "one", {{"f", {.min = 1, .max = 3}}})));
+  EXPECT_EQ(cluster.image().features.at("f"), 3);
   EXPECT_EQ(cluster.image().cluster_id, "one");
   EXPECT_TRUE(cluster.run(decide_initialization(cluster.image(), "one")));
   EXPECT_EQ(cluster.records_made, 0u);

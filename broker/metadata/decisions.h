@@ -45,7 +45,9 @@ Decision<AlterConfigsReply> decide(const ClusterImage& image, const AlterConfigs
 Decision<Result<ProducerIdBlock>> decide(const ClusterImage& image, const AllocateProducerIds& command);
 Decision<Result<int32_t>> decide_offsets_topic(const ClusterImage& image, const DecisionContext& context);
 // First records of a log: the cluster's id and feature levels.
-Decision<Status> decide_initialization(const ClusterImage& image, const std::string& cluster_id);
+// A new log also gets the upper ends of `features` as finalized levels.
+Decision<Status> decide_initialization(const ClusterImage& image, const std::string& cluster_id,
+                                       const FeatureRanges& features = {});
 
 Decision<Result<RegisterBrokerReply>> decide(const ControllerState& state, const RegisterBroker& command,
                                              const DecisionContext& context);

@@ -98,7 +98,8 @@ class Reassignment(unittest.TestCase):
         self.assertIn("Valid replica already elected", needless)
 
     def test_features_are_described_and_unknown_ones_refused(self):
-        self.tool("kafka-features", "describe")
+        described = self.tool("kafka-features", "describe").split("Feature: millrace.version")[1].split("Feature:")[0]
+        self.assertRegex(described, r"SupportedMinVersion: 1\s+SupportedMaxVersion: 1\s+FinalizedVersionLevel: 1\s")
         refused = run(KAFKA_TOOL, "kafka-features", "--bootstrap-server", self.cluster.bootstrap, "upgrade", "--feature", "nobody.knows=3", check=False)
         self.assertNotEqual(refused.returncode, 0)
         self.assertIn("nobody.knows", (refused.stdout + refused.stderr).decode())

@@ -1,6 +1,7 @@
 #include "tests/sim/broker_run.h"
 
 #include "broker/app/app_config.h"
+#include "broker/metadata/features.h"
 #include "broker/metadata/metadata_config.h"
 #include "broker/replication/replication_config.h"
 #include "broker/server/handlers/handlers.h"
@@ -100,7 +101,8 @@ Status BrokerRun::open_quorum() {
                                                      .config = view_,
                                                      .control_loop = control_loop_.get(),
                                                      .new_uuid = [this] { return machine_.random->uuid(); },
-                                                     .on_fatal = events_.on_end}));
+                                                     .on_fatal = events_.on_end,
+                                                     .features = metadata::own_features()}));
   forwarded_ = std::make_unique<server::ForwardedRequests>(services_.handlers, services_, *control_loop_);
   quorum_->host().serve_forwarded = [this](control::ForwardedRequest request, control::ControllerDone done) {
     forwarded_->serve(std::move(request.frame), std::move(request.client_host), std::move(request.listener),
@@ -132,6 +134,7 @@ void BrokerRun::join() {
                                         .directory_id = dir_->meta().directory_id,
                                         .cluster_id = kClusterId,
                                         .rpc = {"broker", 1},
+                                        .features = metadata::own_features(),
                                         .clean_start = dir_->has_everything(),
                                         .previous_epoch = dir_->last_epoch(),
                                         .fenced = true};

@@ -55,7 +55,7 @@ struct AdminTest : testing::Test {
     services.images = &images;
     services.controller = controller.get();
     services.broker = &view;
-    controller->initialize("the-cluster", [](Result<Unit> done) { ENSURE(done.has_value()); });
+    controller->initialize("the-cluster", {}, [](Result<Unit> done) { ENSURE(done.has_value()); });
     add_broker(0);
   }
   void add_broker(int id, const std::string& rack = "") {

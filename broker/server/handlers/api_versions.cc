@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "broker/metadata/features.h"
+#include "broker/metadata/image_store.h"
 #include "broker/protocol/error_code.h"
 #include "broker/server/handlers/handlers.h"
 #include "broker/server/services.h"
@@ -32,13 +34,21 @@ ApiVersionsResponse::ApiVersion range_of(const Handler& handler) {
 
 }  // namespace
 
-// What is served, from the handler table. No feature is finalized or supported: none of those that clients know needs
-// more than the presence of its APIs here. The epoch is 0, because Java ignores what comes with an unknown one.
+// What is served, from the handler table, and the features of this build and of the cluster. Of those that clients know
+// none needs more here than the presence of its APIs.
 void handle_api_versions(Services& services, RequestContext context, ApiVersionsRequest request,
                          Reply<ApiVersionsResponse> reply) {
   ApiVersionsResponse response;
   for (const Handler& handler : services.handlers) response.api_keys.push_back(range_of(handler));
-  response.finalized_features_epoch = 0;
+  for (const auto& [name, range] : metadata::own_features()) {
+    response.supported_features.push_back({.name = name, .min_version = range.min, .max_version = range.max});
+  }
+  const metadata::ImagePointer image = services.images->load();
+  // Java ignores what comes with an unknown epoch, -1.
+  response.finalized_features_epoch = std::max<int64_t>(image->applied.value(), 0);
+  for (const auto& [name, level] : image->features) {
+    response.finalized_features.push_back({.name = name, .max_version_level = level, .min_version_level = level});
+  }
   const bool named = context.version >= 3;
   if (named && !(is_software_name(request.client_software_name) && is_software_name(request.client_software_version))) {
     response.error_code = static_cast<int16_t>(ErrorCode::invalid_request);

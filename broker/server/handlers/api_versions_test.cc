@@ -4,6 +4,7 @@
 
 #include "broker/base/endian.h"
 #include "broker/io/sim/sim_clock.h"
+#include "broker/metadata/image_store.h"
 #include "broker/protocol/api_key.h"
 #include "broker/protocol/writer.h"
 #include "broker/server/handlers/handlers.h"
@@ -35,6 +36,7 @@ class ApiVersionsTest : public testing::Test {
     auto sink = std::make_shared<Collected>();
     Services services;
     services.handlers = table();
+    services.images = &images_;
     RequestContext context{.api = protocol::ApiKey::api_versions, .version = version, .correlation_id = 7};
     run_api_versions({services, context, std::move(body),
                       ReplySlot(sink, 0, protocol::ApiKey::api_versions, version, context.correlation_id)});
@@ -53,6 +55,7 @@ class ApiVersionsTest : public testing::Test {
     request.encode(writer, version);
     return writer.take_bytes();
   }
+  metadata::ImageStore images_;
   std::optional<CloseReason> refused_;
 };
 
@@ -101,11 +104,21 @@ TEST_F(ApiVersionsTest, a_software_name_that_is_none_is_an_invalid_request) {
   EXPECT_EQ(ask(3, body(3, "a"), 3)->error_code, 0);
 }
 
-TEST_F(ApiVersionsTest, the_epoch_of_features_is_known_and_none_is_claimed) {
+TEST_F(ApiVersionsTest, features_of_this_build_are_named_and_the_clusters_levels_with_a_known_epoch) {
+  EXPECT_EQ(ask(4, body(4), 4)->finalized_features_epoch, 0);
+  metadata::ClusterImage image;
+  image.applied = Offset(30);
+  image.features["millrace.version"] = 1;
+  images_.publish(std::make_shared<const metadata::ClusterImage>(std::move(image)));
   const ApiVersionsResponse response = *ask(4, body(4), 4);
-  EXPECT_EQ(response.finalized_features_epoch, 0);
-  EXPECT_TRUE(response.supported_features.empty());
-  EXPECT_TRUE(response.finalized_features.empty());
+  EXPECT_EQ(response.finalized_features_epoch, 30);
+  ASSERT_EQ(response.supported_features.size(), 1u);
+  EXPECT_EQ(response.supported_features[0].name, "millrace.version");
+  EXPECT_EQ(response.supported_features[0].min_version, 1);
+  EXPECT_EQ(response.supported_features[0].max_version, 1);
+  ASSERT_EQ(response.finalized_features.size(), 1u);
+  EXPECT_EQ(response.finalized_features[0].name, "millrace.version");
+  EXPECT_EQ(response.finalized_features[0].max_version_level, 1);
 }
 
 TEST_F(ApiVersionsTest, a_body_that_ends_too_early_ends_the_connection) {
