@@ -4,7 +4,7 @@ import socket
 import struct
 
 RECEIVE_SECONDS_MAX = 20
-PRODUCE, FETCH, METADATA, API_VERSIONS, CREATE_TOPICS = 0, 1, 3, 18, 19
+PRODUCE, FETCH, METADATA, API_VERSIONS, CREATE_TOPICS, ELECT_LEADERS, ALTER_PARTITION_REASSIGNMENTS = 0, 1, 3, 18, 19, 43, 45
 
 
 class Closed(Exception):
@@ -89,6 +89,26 @@ def create_topics(names, partitions=1):
     """Body of CreateTopics v0."""
     topics = b"".join(text(name) + struct.pack(">ihii", partitions, 1, 0, 0) for name in names)
     return struct.pack(">i", len(names)) + topics + struct.pack(">i", 10000)
+
+
+def elect_preferred(topic, partitions):
+    """Body of ElectLeaders v1."""
+    return (struct.pack(">b", 0) + struct.pack(">i", 1) + text(topic) + struct.pack(f">i{len(partitions)}i", len(partitions), *partitions)
+            + struct.pack(">i", 10000))
+
+
+def reassign(topic, replicas):
+    """The rest of the header and the body of AlterPartitionReassignments v0: {partition: its new replicas}."""
+    def compact(items):
+        return bytes([len(items) + 1]) + b"".join(items)
+
+    moves = compact([struct.pack(">i", p) + compact([struct.pack(">i", r) for r in to]) + b"\0" for p, to in replicas.items()])
+    return b"\0" + struct.pack(">i", 10000) + compact([bytes([len(topic) + 1]) + topic.encode() + moves + b"\0"]) + b"\0"
+
+
+def reassigned(answer):
+    """The error code of the whole AlterPartitionReassignments v0 response."""
+    return struct.unpack_from(">h", answer, 1 + 4)[0]
 
 
 def produced(answer):

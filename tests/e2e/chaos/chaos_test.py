@@ -26,6 +26,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 import history
 import network
+import wire
 
 BROKERS, PARTITIONS = 3, 6
 WRITERS, RECORDS_PER_SECOND = 2, 400
@@ -210,6 +211,45 @@ class Chaos(unittest.TestCase):
 
         self.suffer(f"full disk of broker {broker.id}", broker.fill_disk, SESSION_SECONDS, end)
 
+    def topic(self):
+        return AdminClient({"bootstrap.servers": self.bootstrap}).list_topics(TOPIC, timeout=10).topics[TOPIC].partitions
+
+    def ask(self, key, version, body, is_done):
+        """Any broker that answers does it; the controller may be on its way to another one."""
+        def asked():
+            try:
+                with wire.Wire(self.dice.choice(self.brokers).bootstrap) as connection:
+                    return is_done(connection.call(key, version, body))
+            except (wire.Closed, OSError):
+                return False
+        until(asked, lambda: f"request {key} is done\n{self.logs()}", IN_SYNC_SECONDS_MAX)
+
+    def place(self, choose):
+        """New replicas for every partition, of its present ones and all brokers."""
+        replicas = {p: choose(list(partition.replicas)) for p, partition in self.topic().items()}
+        self.ask(wire.ALTER_PARTITION_REASSIGNMENTS, 0, wire.reassign(TOPIC, replicas), lambda answer: wire.reassigned(answer) == 0)
+        return replicas
+
+    def leaders_moved(self, _):
+        def move():
+            wanted = self.place(lambda replicas: replicas[1:] + replicas[:1])
+            self.ask(wire.ELECT_LEADERS, 1, wire.elect_preferred(TOPIC, list(wanted)), lambda answer: True)
+            until(lambda: all(partition.leader == wanted[p][0] for p, partition in self.topic().items()),
+                  lambda: f"each partition is led by the broker it was given to\n{self.logs()}", IN_SYNC_SECONDS_MAX)
+
+        self.suffer("all leaders moved", move, 0, lambda: None)
+
+    def killed_while_replicas_come(self, broker):
+        """Its replicas are taken away and given back, and it dies on the way."""
+        def begin():
+            self.place(lambda replicas: [r for r in replicas if r != broker.id])
+            until(lambda: all(broker.id not in partition.replicas for partition in self.topic().values()),
+                  lambda: f"broker {broker.id} has no replica any more\n{self.logs()}", IN_SYNC_SECONDS_MAX)
+            self.place(lambda replicas: replicas + [broker.id])
+            broker.kill()
+
+        self.suffer(f"kill -9 of broker {broker.id} while it gets its replicas back", begin, SESSION_SECONDS, broker.start)
+
     # The tests.
 
     def test_brokers_are_killed(self):
@@ -240,8 +280,14 @@ class Chaos(unittest.TestCase):
             self.stopped(broker)
         self.judge()
 
+    def test_replicas_and_leaders_move(self):
+        for broker in self.dice.sample(self.brokers, BROKERS):
+            self.leaders_moved(broker)
+            self.killed_while_replicas_come(broker)
+        self.judge()
+
     def test_everything_happens_in_any_order(self):
-        faults = [self.killed, self.stopped, self.paused, self.cut_off, self.half_cut, self.full_disk]
+        faults = [self.leaders_moved, self.killed_while_replicas_come, self.killed, self.stopped, self.paused, self.cut_off, self.half_cut, self.full_disk]
         deadline = time.monotonic() + float(os.environ.get("MILLRACE_CHAOS_SECONDS", "40"))
         while time.monotonic() < deadline:
             self.dice.choice(faults)(self.dice.choice(self.brokers))
