@@ -177,12 +177,12 @@ Status Node::State::join() {
       *this);
   isr_changer = std::make_unique<control::IsrChanger>(*controller_client, *control_loop,
                                                       [this] { return std::pair(config.id, lifecycle->epoch()); });
-  isr_keeper = std::make_unique<replication::IsrKeeper>(replication::IsrKeeperOptions{
-      .loop = replication_loop.get(),
-      .clock = &clock,
-      .changes = isr_changer.get(),
-      .metrics = &replication_metrics,
-      .lag_max = std::chrono::milliseconds(config_int(config.values, replication::kReplicaLagTimeMaxMs))});
+  isr_keeper = std::make_unique<replication::IsrKeeper>(
+      replication::IsrKeeperOptions{.loop = replication_loop.get(),
+                                    .clock = &clock,
+                                    .changes = isr_changer.get(),
+                                    .metrics = &replication_metrics,
+                                    .limits = replication::LagLimits::from(config.values, session())});
   say("is not registered: no controller has answered yet");
   lifecycle->start();
   return ok();

@@ -68,7 +68,8 @@ void IsrKeeper::look_soon(std::shared_ptr<Partition> partition) {
 }
 
 void IsrKeeper::begin_sweep() {
-  if (sweep_timer_ == 0) sweep_timer_ = options_.loop->run_after(options_.lag_max / 2, [this] { sweep(); });
+  const Duration pause = std::min(options_.limits.following, options_.limits.not_following) / 2;
+  if (sweep_timer_ == 0) sweep_timer_ = options_.loop->run_after(pause, [this] { sweep(); });
 }
 
 void IsrKeeper::sweep() {
@@ -99,7 +100,7 @@ void IsrKeeper::look(const std::shared_ptr<Partition>& partition) {
   const auto is_eligible = [this, own_epoch](BrokerId broker, int64_t epoch) {
     return own_epoch >= 0 && this->is_eligible(broker, epoch);
   };
-  const IsrLook outcome = partition->look_at_isr(own_epoch, options_.lag_max, is_eligible);
+  const IsrLook outcome = partition->look_at_isr(own_epoch, options_.limits, is_eligible);
   if (outcome.look_again) look_again(partition);
   if (!outcome.change) return;
   const IsrChange& change = *outcome.change;

@@ -24,12 +24,12 @@ struct IsrKeeperOptions {
   Clock* clock = nullptr;
   IsrChanges* changes = nullptr;
   ReplicationMetrics* metrics = nullptr;
-  Duration lag_max = std::chrono::seconds(30);  // replica.lag.time.max.ms
+  LagLimits limits;
 };
 
 // Keeps the in-sync sets of the partitions that this broker leads: proposes that members which lag leave and that
 // replicas which have caught up join. Partitions in which all are level cost nothing; the others are looked at every
-// half of the time that a replica may lag. Thread-safe.
+// half of the shorter time that a replica may lag. Thread-safe.
 class IsrKeeper final : public IsrWatch {
  public:
   explicit IsrKeeper(IsrKeeperOptions options);

@@ -188,7 +188,8 @@ std::optional<IsrChange> LeaderState::next_change(const Wish& wish, const IsElig
     const Follower* follower = find(broker);
     if (follower == nullptr) {
       change.isr.push_back({broker, wish.own_broker_epoch});
-    } else if (follower->lag(wish.now) <= wish.lag_max) {
+    } else if (follower->lag(wish.now) <=
+               (follower->feed != nullptr ? wish.limits.following : wish.limits.not_following)) {
       change.isr.push_back({broker, follower->broker_epoch});
     }
   }

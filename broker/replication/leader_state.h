@@ -11,6 +11,7 @@
 #include "broker/replication/feed.h"
 #include "broker/replication/high_watermark.h"
 #include "broker/replication/isr_changes.h"
+#include "broker/replication/replication_config.h"
 #include "broker/replication/tail_cache.h"
 
 namespace millrace::replication {
@@ -78,7 +79,7 @@ class LeaderState {
     Offset high_watermark;
     bool flush_every_record;
     TimePoint now;
-    Duration lag_max;
+    LagLimits limits;
   };
   // The change that the set needs, which is under way from now on; none while one is. An attempt whose outcome is
   // unknown is repeated as it was.

@@ -54,7 +54,7 @@ class LeaderStateTest : public ::testing::Test {
                                .high_watermark = Offset{high_watermark},
                                .flush_every_record = false,
                                .now = clock_.now(),
-                               .lag_max = kLagMax},
+                               .limits = {.following = kLagMax, .not_following = not_following_}},
                               [this](BrokerId broker, int64_t) { return broker != fenced_; });
   }
   static std::vector<BrokerId> members(const std::optional<IsrChange>& change) {
@@ -73,6 +73,7 @@ class LeaderStateTest : public ::testing::Test {
   TailBudget budget_;
   Uuid topic_ = Uuid::from_random(1, 2);
   BrokerId fenced_ = kNoBroker;
+  Duration not_following_ = kLagMax;
   Offset end_{10};
   metadata::PartitionImage image_ = image_of({kSelf, kA, kB}, {}, 0);
   LeaderState state_{image_of({kSelf, kA, kB}, {kSelf, kA, kB}, 0), kSelf, &budget_, Offset{10}, clock_.now()};
@@ -237,6 +238,16 @@ TEST_F(LeaderStateTest, a_member_whose_link_is_down_lags_since_then) {
   clock_.advance(kLagMax);
   EXPECT_EQ(look(), std::nullopt);
   clock_.advance(std::chrono::seconds(1));
+  EXPECT_EQ(members(look()), Brokers({kSelf, kA}));
+}
+
+TEST_F(LeaderStateTest, a_member_that_follows_on_no_stream_leaves_sooner_than_one_that_lags) {
+  subscribe(kA, 10);
+  subscribe(kB, 10);
+  append(20);
+  state_.end(*state_.find(kB), end_, clock_.now(), false);
+  not_following_ = std::chrono::seconds(4);
+  clock_.advance(std::chrono::seconds(5));
   EXPECT_EQ(members(look()), Brokers({kSelf, kA}));
 }
 

@@ -87,7 +87,7 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   void end_feed(Feed& feed, TimePoint heard, bool leave);
 
   // As leader, by IsrKeeper: what to propose, and what became of it.
-  IsrLook look_at_isr(int64_t own_broker_epoch, Duration lag_max, const IsEligible& is_eligible);
+  IsrLook look_at_isr(int64_t own_broker_epoch, const LagLimits& limits, const IsEligible& is_eligible);
   void isr_answered(const IsrChange& change, IsrOutcome outcome);
   bool keep_watching();  // false: nothing to watch any more; it will ask again
 

@@ -167,7 +167,7 @@ bool Partition::needs_isr_change() const {
   return leader_->has_candidate(high_watermark_, flushes_every_record()) || leader_->has_lost_member();
 }
 
-IsrLook Partition::look_at_isr(int64_t own_broker_epoch, Duration lag_max, const IsEligible& is_eligible) {
+IsrLook Partition::look_at_isr(int64_t own_broker_epoch, const LagLimits& limits, const IsEligible& is_eligible) {
   MutexLock lock(mutex_);
   if (leader_ == nullptr || log_ == nullptr) return {};
   std::optional<IsrChange> change = leader_->next_change({.topic_id = topic_id_,
@@ -176,7 +176,7 @@ IsrLook Partition::look_at_isr(int64_t own_broker_epoch, Duration lag_max, const
                                                           .high_watermark = high_watermark_,
                                                           .flush_every_record = flushes_every_record(),
                                                           .now = clock_.now(),
-                                                          .lag_max = lag_max},
+                                                          .limits = limits},
                                                          is_eligible);
   leader_->is_asked = !change && !leader_->has_pending() && needs_isr_change();
   if (change) {

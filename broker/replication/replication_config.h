@@ -107,4 +107,17 @@ inline constexpr std::array kReplicationConfig{kRetentionCheckIntervalMs,
                                                kCleanerDedupeBufferSize,
                                                kCleanerIoBytesPerSecond};
 
+// After how long without having caught up a member leaves the in-sync set. Kafka has the first alone, because its
+// leaders do not know whether a follower is there.
+struct LagLimits {
+  static constexpr int kSessionsWithoutStream = 2;
+  Duration following = std::chrono::seconds(30);     // replica.lag.time.max.ms
+  Duration not_following = std::chrono::seconds(4);  // on no stream: not reached, whatever the controller hears of it
+
+  static LagLimits from(const ConfigValues& values, Duration session) {
+    const auto following = std::chrono::milliseconds(config_int(values, kReplicaLagTimeMaxMs));
+    return {.following = following, .not_following = std::min<Duration>(following, kSessionsWithoutStream * session)};
+  }
+};
+
 }  // namespace millrace::replication

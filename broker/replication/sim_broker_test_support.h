@@ -101,7 +101,7 @@ class SimBroker {
                   .clock = &broker.scheduler_.clock(),
                   .changes = &changes,
                   .metrics = &broker.metrics_,
-                  .lag_max = std::chrono::milliseconds(config_int(broker.static_values_, kReplicaLagTimeMaxMs))}) {
+                  .limits = LagLimits::from(broker.static_values_, std::chrono::seconds(2))}) {
       ++broker.incarnation_;
       auto opened_dir =
           storage::LogDir::open(broker.fs_, broker.random_, {.path = "/data", .cluster_id = "c", .node = broker.id_});

@@ -154,12 +154,12 @@ void BrokerRun::join() {
       *this);
   isr_changer_ = std::make_unique<control::IsrChanger>(*controller_client_, *control_loop_,
                                                        [this] { return std::pair(machine_.id, lifecycle_->epoch()); });
-  isr_keeper_ = std::make_unique<replication::IsrKeeper>(replication::IsrKeeperOptions{
-      .loop = replication_loop_.get(),
-      .clock = machine_.clock,
-      .changes = isr_changer_.get(),
-      .metrics = &replication_metrics_,
-      .lag_max = std::chrono::milliseconds(config_int(machine_.values, replication::kReplicaLagTimeMaxMs))});
+  isr_keeper_ = std::make_unique<replication::IsrKeeper>(
+      replication::IsrKeeperOptions{.loop = replication_loop_.get(),
+                                    .clock = machine_.clock,
+                                    .changes = isr_changer_.get(),
+                                    .metrics = &replication_metrics_,
+                                    .limits = replication::LagLimits::from(machine_.values, session)});
   lifecycle_->start();
 }
 

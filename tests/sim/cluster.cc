@@ -17,7 +17,7 @@ constexpr Duration kSettlingMax = seconds(60);  // after everything was repaired
 constexpr size_t kAckedAfterHealMin = 100;
 
 ConfigValues values() {
-  return {{"replica.lag.time.max.ms", "3000"},
+  return {{"replica.lag.time.max.ms", "6000"},
           {"log.retention.check.interval.ms", "700"},
           {"log.flush.offset.checkpoint.interval.ms", "1000"},
           {"replica.high.watermark.checkpoint.interval.ms", "500"},
