@@ -84,6 +84,9 @@ function(millrace_library tree folder)
       set(timeout 1200)  # sanitizers make a test up to twenty times as slow
     endif()
     set_tests_properties(${tree}/${folder} PROPERTIES LABELS unit TIMEOUT ${timeout})
+    if(MILLRACE_SANITIZE MATCHES "thread")
+      set_tests_properties(${tree}/${folder} PROPERTIES ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp")
+    endif()
   endif()
 
   add_test(NAME layering.${tree}/${folder}

@@ -34,7 +34,7 @@ class AdminServiceTest : public ::testing::Test {
  protected:
   template <class Request, class Reply>
   Outcome call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Reply*), const Request& request,
-               Reply& reply, const CallMetadata& metadata, milliseconds timeout = seconds(30)) {
+               Reply& reply, const CallMetadata& metadata, milliseconds timeout = seconds(300)) {
     grpc::ClientContext context;
     for (const auto& [name, value] : metadata) context.AddMetadata(name, value);
     context.set_deadline(
@@ -49,10 +49,10 @@ class AdminServiceTest : public ::testing::Test {
   }
   template <class Request, class Reply>
   Outcome call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Reply*), const Request& request,
-               Reply& reply, const Identity& caller = kOperator, milliseconds timeout = seconds(30)) {
+               Reply& reply, const Identity& caller = kOperator, milliseconds timeout = seconds(300)) {
     return call(method, request, reply, to_metadata(caller), timeout);
   }
-  Outcome drain(const Identity& caller = kOperator, milliseconds timeout = seconds(30)) {
+  Outcome drain(const Identity& caller = kOperator, milliseconds timeout = seconds(300)) {
     v1::DrainLeadershipReply reply;
     return call(&Stub::DrainLeadership, v1::DrainLeadershipRequest{}, reply, caller, timeout);
   }
