@@ -26,7 +26,10 @@ GroupCoordinator::~GroupCoordinator() { stop(); }
 
 std::pair<GroupCoordinator::ShardPointer, GroupErrc> GroupCoordinator::find(std::string_view group) const {
   MutexLock lock(mutex_);
-  if (partitions_ == 0 || stopped_) return {nullptr, GroupErrc::coordinator_not_available};
+  if (stopped_ || (partitions_ == 0 && had_partitions_)) return {nullptr, GroupErrc::coordinator_not_available};
+  // Another broker has sent the client here, and knows more than this one yet. Not 15 or 16: librdkafka tells the
+  // application of those when it fetches offsets, and only waits at 14.
+  if (partitions_ == 0) return {nullptr, GroupErrc::coordinator_load_in_progress};
   auto at = shards_.find(PartitionIndex{protocol::coordinator_partition(group, partitions_)});
   if (at == shards_.end()) return {nullptr, GroupErrc::not_coordinator};
   if (at->second == nullptr || at->second->failed()) return {nullptr, GroupErrc::coordinator_load_in_progress};
@@ -147,6 +150,7 @@ void GroupCoordinator::remove(std::string group, Done<GroupErrc> done) {
 void GroupCoordinator::set_partitions(int32_t count) {
   MutexLock lock(mutex_);
   partitions_ = count;
+  had_partitions_ = had_partitions_ || count > 0;
 }
 
 int32_t GroupCoordinator::partitions() const {

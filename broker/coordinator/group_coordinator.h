@@ -39,7 +39,7 @@ struct GroupCoordinatorOptions {
 // not block.
 //
 // Coordinator errors, of every operation: not_coordinator, coordinator_load_in_progress, coordinator_not_available (no
-// partition, too much waits, or the log could not take it: retry).
+// topic any more, too much waits, or the log could not take it: retry).
 class GroupCoordinator {
  public:
   template <class Reply>
@@ -84,6 +84,7 @@ class GroupCoordinator {
   const GroupCoordinatorOptions options_;
   mutable Mutex mutex_;  // nothing is called with it held
   int32_t partitions_ GUARDED_BY(mutex_) = 0;
+  bool had_partitions_ GUARDED_BY(mutex_) = false;  // else a coordinator that is named by others waits for the image
   bool stopped_ GUARDED_BY(mutex_) = false;
   std::map<PartitionIndex, ShardPointer> shards_ GUARDED_BY(mutex_);  // null while it is loaded
 };

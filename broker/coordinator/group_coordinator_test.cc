@@ -25,6 +25,20 @@ TEST_F(GroupTest, without_a_partition_every_operation_says_why) {
   EXPECT_EQ(now(join({})).error, E::coordinator_not_available);
 }
 
+TEST_F(GroupTest, a_coordinator_that_does_not_know_of_the_topic_yet_lets_clients_wait_for_it) {
+  GroupCoordinator fresh({.clock = &clock, .timers = &timers, .metrics = &metrics, .config = config});
+  std::vector<E> errors;
+  const auto fetch = [&] {
+    fresh.fetch_offsets({.group = "g"}, [&](const auto& got) { errors.push_back(got.error); });
+  };
+  fetch();
+  fresh.set_partitions(1);
+  fetch();
+  fresh.set_partitions(0);
+  fetch();
+  EXPECT_EQ(errors, (std::vector{E::coordinator_load_in_progress, E::not_coordinator, E::coordinator_not_available}));
+}
+
 TEST_F(GroupTest, unloading_answers_who_waits) {
   auto waiting = join({});
   groups->unload(PartitionIndex{0});
