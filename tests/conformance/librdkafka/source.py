@@ -64,14 +64,21 @@ def fetch():
 
 
 def offer_kafka_tools():
-    """A directory such as the tests expect of an installation of Apache Kafka; None when its tools are not here."""
-    if not KAFKA_TOOL.exists() or subprocess.run([str(KAFKA_TOOL.parent / "fetch")], capture_output=True).returncode != 0:
+    """A directory such as the tests expect of an installation of Apache Kafka, for their Java programs; None where it cannot be."""
+    if not KAFKA_TOOL.exists():
+        return None
+    fetched = subprocess.run([str(KAFKA_TOOL.parent / "fetch")], capture_output=True, text=True)
+    if fetched.returncode != 0:
         return None
     path = PLACE / "kafka"
     (path / "bin").mkdir(parents=True, exist_ok=True)
-    for name in ("kafka-topics", "kafka-acls"):
+    (path / "libs").unlink(missing_ok=True)
+    (path / "libs").symlink_to(pathlib.Path(fetched.stdout.split()[-1]) / "lib-tools")
+    scripts = {name: f'exec "{KAFKA_TOOL}" {name} "$@"' for name in ("kafka-topics", "kafka-acls")}
+    scripts["kafka-run-class"] = f'exec java -Xmx256M -cp "$CLASSPATH:{path}/libs/*" "$@"'
+    for name, command in scripts.items():
         script = path / "bin" / f"{name}.sh"
-        script.write_text(f'#!/bin/sh\nexec "{KAFKA_TOOL}" {name} "$@"\n')
+        script.write_text(f"#!/bin/sh\n{command}\n")
         script.chmod(0o755)
     return path
 
