@@ -3,6 +3,7 @@
 import glob
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ SOURCE = PLACE / f"librdkafka-{VERSION.partition('-')[0]}"
 RUNNER = SOURCE / "tests/test-runner"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 BUILT = PLACE / "built"  # made last: a build that was cut short is done again
+LOG_END = 3000  # bytes that are shown of what failed
 FETCH_SECONDS_MAX, BUILD_SECONDS_MAX = 300, 1800
 
 
@@ -22,15 +24,20 @@ def do(step, command, cwd, seconds_max, **environment):
     """Runs a step of the build, whose output is shown only when it fails."""
     log = PLACE / f"{step}.log"
     with open(log, "w") as out:
-        code = subprocess.run([str(c) for c in command], cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=seconds_max,
-                              env={**os.environ, **environment}).returncode
+        try:
+            code = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=seconds_max,
+                                  env={**os.environ, **environment}).returncode
+        except subprocess.TimeoutExpired:
+            code = f"no end within {seconds_max} s"
     if code != 0:
-        print(log.read_text(errors="replace")[-3000:])
+        print(log.read_text(errors="replace")[-LOG_END:], f"{step}: {code}", sep="\n", flush=True)
     return code == 0
 
 
 def package_sources():
     """The lines of a sources.list with the packages and the sources of Debian's main archive, from where this machine has its packages."""
+    if not shutil.which("apt-get"):
+        return []
     asked = subprocess.run(["apt-get", "indextargets", "--format", "$(LABEL) $(COMPONENT)|$(SITE) $(RELEASE) $(COMPONENT)",
                             "Created-By: Packages"], capture_output=True, text=True)
     signed_by = f"[signed-by={KEYRING}] " if os.path.exists(KEYRING) else ""
@@ -46,7 +53,7 @@ def fetch():
     """The sources, through apt with a configuration and lists of its own: the machine's stay as they are."""
     lines = package_sources()
     if not lines:
-        skip("apt knows no Debian archive to get the source of librdkafka from: run apt-get update")
+        skip("apt knows no Debian archive to get librdkafka's source from: apt-get update may help")
     apt = PLACE / "apt"
     for directory in ("lists/partial", "archives/partial"):
         (apt / directory).mkdir(parents=True, exist_ok=True)
@@ -54,13 +61,16 @@ def fetch():
     (apt / "apt.conf").write_text(f'Dir::Etc::sourcelist "{apt}/sources.list";\nDir::Etc::sourceparts "/dev/null";\n'
                                   f'Dir::State::lists "{apt}/lists";\nDir::Cache "{apt}";\nDir::Cache::archives "{apt}/archives";\n'
                                   'APT::Sandbox::User "root";\n')
-    config = {"APT_CONFIG": str(apt / "apt.conf")}
-    # RapidJSON is headers only; the tests that look into statistics are left out without it.
-    for step, command in (("update", ["apt-get", "update"]), ("source", ["apt-get", "source", f"librdkafka={VERSION}"]),
-                          ("headers", ["apt-get", "download", "rapidjson-dev"])):
-        if not do(step, command, PLACE, FETCH_SECONDS_MAX, **config):
+
+    def ask(step, *command):
+        if not do(step, command, PLACE, FETCH_SECONDS_MAX, APT_CONFIG=str(apt / "apt.conf")):
             skip(f"the source of librdkafka {VERSION} could not be had: '{' '.join(command)}' failed")
-    subprocess.run(["dpkg-deb", "-x", glob.glob(str(PLACE / "rapidjson-dev_*.deb"))[0], str(PLACE / "headers")], check=True)
+
+    ask("update", "apt-get", "update")
+    # RapidJSON is headers only; the tests that look into statistics are left out without it.
+    ask("headers", "apt-get", "download", "rapidjson-dev")
+    ask("unpack", "dpkg-deb", "-x", glob.glob(str(PLACE / "rapidjson-dev_*.deb"))[0], str(PLACE / "headers"))
+    ask("source", "apt-get", "source", f"librdkafka={VERSION}")  # last: that it is there means that all is
 
 
 def offer_kafka_tools():
