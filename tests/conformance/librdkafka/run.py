@@ -109,7 +109,7 @@ class Runner:
     def __init__(self, brokers, kafka, quick):
         self.brokers, self.kafka, self.quick = brokers, kafka, quick
         self.ended = {}  # how the program ended and after how many seconds, by its log
-        self.conf = LOGS / "test.conf"
+        self.conf = pathlib.Path(brokers.cluster.brokers[0].directory) / "test.conf"  # goes with the brokers
         self.conf.write_text(f"bootstrap.servers={brokers.bootstrap}\nbroker.address.family=v4\ntest.timeout.multiplier=2\n")
 
     def run(self, test, part=None):
