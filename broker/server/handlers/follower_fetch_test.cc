@@ -15,7 +15,6 @@ using protocol::ErrorCode;
 using protocol::FetchRequest;
 using protocol::FetchResponse;
 using replication::testing::bytes_of;
-using replication::testing::make_batch;
 using replication::testing::values_of;
 using testing::kOther;
 using testing::kSelf;
