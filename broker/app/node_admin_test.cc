@@ -208,7 +208,8 @@ TEST_F(NodeAdminTest, whichever_broker_is_asked_the_controller_decides) {
     EXPECT_EQ(known.quorum().voters(0).rpc().port(), ports[static_cast<size_t>(known.quorum().voters(0).id() - 1)]);
   }
 
-  ASSERT_TRUE(may_stop(1, 3).granted());
+  const v1::MayStopReply granted = may_stop(1, 3);
+  ASSERT_TRUE(granted.granted()) << granted.ShortDebugString();
   const v1::MayStopReply refused = may_stop(2, 1);
   EXPECT_FALSE(refused.granted()) << "the quorum would lose its majority";
   EXPECT_EQ(refused.refusals(0).rule(), v1::StopRefusal::QUORUM_MAJORITY);
