@@ -1,6 +1,7 @@
 #include "broker/control/metadata_quorum.h"
 
 #include <algorithm>
+#include <future>
 #include <utility>
 
 #include "broker/base/logger.h"
@@ -64,7 +65,13 @@ Result<std::unique_ptr<MetadataQuorum>> MetadataQuorum::open(MetadataQuorumOptio
                     raft::ChangeMembers::Kind kind, const raft::Member& member,
                     raft::Node::ChangeDone done) { self->node_->change_members(kind, member, std::move(done)); },
       .image = [self = quorum.get()] { return self->options_.images->load(); }});
-  TRY_ASSIGN(quorum->node_, raft::Node::open(std::move(node)));
+  // A lone voter leads at once, and proposes: nothing of the node runs on its apply loop before it is here.
+  std::promise<void> opened;
+  quorum->options_.node.apply_loop->post([is_open = opened.get_future().share()] { is_open.wait(); });
+  Result<std::unique_ptr<raft::Node>> result = raft::Node::open(std::move(node));
+  if (result) quorum->node_ = std::move(*result);
+  opened.set_value();
+  if (!result) return std::move(result).error();
   return quorum;
 }
 
