@@ -73,7 +73,7 @@ function(millrace_library tree folder)
 
   if(ARG_TESTS)
     add_executable(${target}_test ${ARG_TESTS})
-    target_link_libraries(${target}_test PRIVATE ${target} ${test_links} ${ARG_TEST_LIBS} GTest::gtest GTest::gmock GTest::gtest_main)
+    target_link_libraries(${target}_test PRIVATE ${target} ${test_links} ${ARG_TEST_LIBS} unit_main)
     target_compile_definitions(${target}_test PRIVATE MILLRACE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     target_precompile_headers(${target}_test REUSE_FROM pch_test)
     set_target_properties(${target}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

@@ -93,6 +93,12 @@ def until(condition, what, seconds_max=WAIT_SECONDS_MAX):
         time.sleep(0.02)
 
 
+def show(evidence):
+    """Prints what is long before a test fails, so that what it says, at the end, is short."""
+    print(evidence, flush=True)
+    return "(what there was to see is printed above)"
+
+
 def run(*command, input=None, timeout=120, check=True):
     """Runs a client to its end and returns what it printed; raises with all of its output when it fails."""
     done = subprocess.run([str(c) for c in command], input=input, capture_output=True, timeout=timeout)
@@ -196,7 +202,7 @@ class Cluster:
         return self
 
     def logs(self):
-        return "".join(f"---- broker {i}\n{broker.log()}" for i, broker in enumerate(self.brokers))
+        return show("".join(f"---- broker {i}\n{broker.log()}" for i, broker in enumerate(self.brokers)))
 
     def remove(self):
         for broker in self.brokers:

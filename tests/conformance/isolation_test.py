@@ -9,7 +9,7 @@ import unittest
 import urllib.error
 import urllib.request
 
-from harness import Broker, CLUSTER_ID, free_ports, until
+from harness import Broker, CLUSTER_ID, free_ports, show, until
 from rpc_network import RpcNetwork
 from three_brokers_test import PARTITIONS, WAIT_SECONDS_MAX, Writer, read_all
 from wire import CREATE_TOPICS, PRODUCE, Wire, batch, create_topics, produce, produced
@@ -63,7 +63,7 @@ class Isolation(unittest.TestCase):
         return next(p.id for p in self.partitions(name).values() if p.leader == number)
 
     def logs(self):
-        return "".join(f"---- broker {i}\n{broker.log()}" for i, broker in enumerate(self.brokers))
+        return show("".join(f"---- broker {i}\n{broker.log()}" for i, broker in enumerate(self.brokers)))
 
     def ready(self, broker):
         try:

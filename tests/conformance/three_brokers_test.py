@@ -106,7 +106,7 @@ class ThreeBrokers(unittest.TestCase):
         admin.create_topics([NewTopic(name, PARTITIONS, 3)])[name].result(WAIT_SECONDS_MAX)
 
     def logs(self):
-        return "".join(f"---- broker {i}\n{broker.log()}" for i, broker in enumerate(self.cluster.brokers))
+        return self.cluster.logs()
 
     def all_in_sync(self, name):
         partitions = self.metadata(self.cluster.brokers[0], name).topics[name].partitions.values()

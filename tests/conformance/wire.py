@@ -5,6 +5,7 @@ import struct
 
 RECEIVE_SECONDS_MAX = 20
 PRODUCE, FETCH, METADATA, API_VERSIONS, CREATE_TOPICS, ELECT_LEADERS, ALTER_PARTITION_REASSIGNMENTS = 0, 1, 3, 18, 19, 43, 45
+ELECTION_NOT_NEEDED = 84
 
 
 class Closed(Exception):
@@ -107,8 +108,51 @@ def reassign(topic, replicas):
 
 
 def reassigned(answer):
-    """The error code of the whole AlterPartitionReassignments v0 response."""
-    return struct.unpack_from(">h", answer, 1 + 4)[0]
+    """The error codes of an AlterPartitionReassignments v0 response for one topic: of all of it, and of its partitions."""
+    reader = Reader(answer)
+    reader.skip(1 + 4)
+    codes = {reader.take("h")}
+    reader.skip_compact()
+    for _ in range(reader.take("B") - 1):
+        reader.skip_compact()
+        for _ in range(reader.take("B") - 1):
+            codes.add(reader.take("ih")[1])
+            reader.skip_compact()
+            reader.skip(1)
+        reader.skip(1)
+    return codes
+
+
+def elected(answer):
+    """The error codes of an ElectLeaders v1 response for one topic: of all of it, and of its partitions."""
+    reader = Reader(answer)
+    codes = {reader.take("ih")[1]}
+    for _ in range(reader.take("i")):
+        reader.skip(reader.take("h"))
+        for _ in range(reader.take("i")):
+            codes.add(reader.take("ih")[1])
+            reader.skip(max(0, reader.take("h")))
+    return codes
+
+
+class Reader:
+    """Takes an answer apart from its beginning to its end."""
+
+    def __init__(self, answer):
+        self.answer, self.at = answer, 0
+
+    def skip(self, size):
+        self.at += size
+
+    def take(self, fields):
+        """One number, or a tuple of several."""
+        numbers = struct.unpack_from(">" + fields, self.answer, self.at)
+        self.at += struct.calcsize(">" + fields)
+        return numbers if len(numbers) > 1 else numbers[0]
+
+    def skip_compact(self):
+        """A compact string of less than 127 bytes, or none."""
+        self.skip(max(0, self.take("B") - 1))
 
 
 def produced(answer):

@@ -11,7 +11,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "conformance"))
-from harness import BINARIES, TOP, WAIT_SECONDS_MAX, need, run, until  # noqa: E402
+from harness import BINARIES, TOP, WAIT_SECONDS_MAX, need, run, show, until  # noqa: E402
 
 need("kcat", "kcat")
 try:
@@ -228,7 +228,7 @@ class OneBroker(LocalCluster):
 class ThreeBrokers(LocalCluster):
     def logs(self):
         logs = pathlib.Path(self.data, "logs").rglob("*.log") if os.path.exists(self.data) else []
-        return f"{self.status()}\n" + "".join(f"---- {log}\n{log.read_text(errors='replace')[-4000:]}" for log in sorted(logs))
+        return show(f"{self.status()}\n" + "".join(f"---- {log}\n{log.read_text(errors='replace')[-4000:]}" for log in sorted(logs)))
 
     def pids(self):
         return {broker["id"]: broker["pid"] for broker in self.status()["brokers"]}
