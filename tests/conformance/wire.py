@@ -1,11 +1,14 @@
 """A Kafka connection by hand, for what no client library would send."""
 
+import collections
 import socket
 import struct
 
 RECEIVE_SECONDS_MAX = 20
 PRODUCE, FETCH, METADATA, API_VERSIONS, CREATE_TOPICS, ELECT_LEADERS, ALTER_PARTITION_REASSIGNMENTS = 0, 1, 3, 18, 19, 43, 45
 ELECTION_NOT_NEEDED = 84
+
+Partition = collections.namedtuple("Partition", "leader replicas in_sync")
 
 
 class Closed(Exception):
@@ -128,11 +131,31 @@ def elected(answer):
     reader = Reader(answer)
     codes = {reader.take("ih")[1]}
     for _ in range(reader.take("i")):
-        reader.skip(reader.take("h"))
+        reader.skip_text()
         for _ in range(reader.take("i")):
             codes.add(reader.take("ih")[1])
-            reader.skip(max(0, reader.take("h")))
+            reader.skip_text()
     return codes
+
+
+def described(answer):
+    """The partitions of the one topic in a Metadata v4 response: {index: Partition}."""
+    reader = Reader(answer)
+    reader.skip(4)
+    for _ in range(reader.take("i")):
+        reader.skip(4)
+        reader.skip_text()
+        reader.skip(4)
+        reader.skip_text()
+    reader.skip_text()
+    reader.skip(4 + 4 + 2)
+    reader.skip_text()
+    reader.skip(1)
+    partitions = {}
+    for _ in range(reader.take("i")):
+        _, index, leader = reader.take("hii")
+        partitions[index] = Partition(leader, reader.take_numbers(), reader.take_numbers())
+    return partitions
 
 
 class Reader:
@@ -149,6 +172,13 @@ class Reader:
         numbers = struct.unpack_from(">" + fields, self.answer, self.at)
         self.at += struct.calcsize(">" + fields)
         return numbers if len(numbers) > 1 else numbers[0]
+
+    def take_numbers(self):
+        count = self.take("i")
+        return list(struct.unpack(f">{count}i", self.take(f"{4 * count}s")))
+
+    def skip_text(self):
+        self.skip(max(0, self.take("h")))
 
     def skip_compact(self):
         """A compact string of less than 127 bytes, or none."""

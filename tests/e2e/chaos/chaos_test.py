@@ -148,10 +148,21 @@ class Chaos(unittest.TestCase):
         assert len(batches) > 0
         return [f"NEW EPOCH: {TOPIC}-{partition}: {batch}" for partition, batch in batches if batch.producer_epoch > 0][:history.WRONG_MAX]
 
+    def topic(self):
+        """The topic's partitions, once all brokers see the same: one that was cut off goes on with what it knew."""
+        def views():
+            try:
+                seen = []
+                for broker in self.brokers:
+                    with wire.Wire(broker.bootstrap) as connection:
+                        seen.append(wire.described(connection.call(wire.METADATA, 4, wire.metadata([TOPIC]))))
+            except (wire.Closed, OSError):
+                return False
+            return len(seen[0]) == PARTITIONS and seen[0] == seen[1] == seen[2] and seen
+        return until(views, lambda: f"all brokers see the same partitions\n{self.logs()}", IN_SYNC_SECONDS_MAX)[0]
+
     def in_sync(self):
-        topics = AdminClient({"bootstrap.servers": self.bootstrap}).list_topics(TOPIC, timeout=10).topics
-        partitions = topics[TOPIC].partitions.values()
-        return len(partitions) == PARTITIONS and all(len(partition.isrs) == BROKERS for partition in partitions)
+        return all(len(partition.in_sync) == BROKERS for partition in self.topic().values())
 
     def suffer(self, name, begin, hold_seconds, end):
         """One fault: what begins it, how long it lasts at least, what ends it. Acknowledgements have to come during it and after it."""
@@ -212,9 +223,6 @@ class Chaos(unittest.TestCase):
 
         self.suffer(f"full disk of broker {broker.id}", broker.fill_disk, SESSION_SECONDS, end)
 
-    def topic(self):
-        return AdminClient({"bootstrap.servers": self.bootstrap}).list_topics(TOPIC, timeout=10).topics[TOPIC].partitions
-
     def ask(self, key, version, body, codes_of, done):
         """Any broker that answers does it; the controller may be on its way to another one."""
         codes = []
@@ -233,7 +241,7 @@ class Chaos(unittest.TestCase):
 
     def place(self, choose):
         """New replicas for every partition, of its present ones and all brokers."""
-        replicas = {p: choose(list(partition.replicas)) for p, partition in self.topic().items()}
+        replicas = {p: choose(partition.replicas) for p, partition in self.topic().items()}
         self.ask(wire.ALTER_PARTITION_REASSIGNMENTS, 0, wire.reassign(TOPIC, replicas), wire.reassigned, {0})
         return replicas
 
