@@ -17,7 +17,7 @@ namespace {
 
 constexpr size_t kLinesMax = 200;
 
-Mutex g_mutex;
+Mutex g_mutex;  // after the logger's
 std::deque<std::string>& g_lines GUARDED_BY(g_mutex) =
     *new std::deque<std::string>;  // threads that outlive main still log
 
@@ -35,9 +35,9 @@ void print_and_forget() {
 
 class LogOfFailures : public testing::EmptyTestEventListener {
   void OnTestStart(const testing::TestInfo& /*test*/) override {
+    Logger::redirect(keep);
     MutexLock lock(g_mutex);
     g_lines.clear();
-    Logger::redirect(keep);
   }
   void OnTestEnd(const testing::TestInfo& test) override {
     if (test.result()->Failed()) print_and_forget();
