@@ -53,11 +53,12 @@ Status Node::State::open_rpc() {
       rpc::ChannelsOptions{.self = identity,
                            .address_of = [this](BrokerId broker) { return contacts->address_of(broker); },
                            .message_bytes_max = message_bytes_max});
-  TRY_ASSIGN(quorum_loop, io::posix::EpollEventLoop::start("quorum"));
+  // The busiest first. A heartbeat, of the quorum or of a broker, must not wait behind record data.
+  TRY_ASSIGN(replication_loop, rpc_loops.start("replication", clock));
+  TRY_ASSIGN(quorum_loop, rpc_loops.start("quorum", clock));
+  TRY_ASSIGN(control_loop, rpc_loops.start("control", clock));
   TRY_ASSIGN(quorum_disk, io::posix::EpollEventLoop::start("quorum-disk"));
   TRY_ASSIGN(quorum_apply, io::posix::EpollEventLoop::start("metadata"));
-  TRY_ASSIGN(control_loop, io::posix::EpollEventLoop::start("control"));
-  TRY_ASSIGN(replication_loop, io::posix::EpollEventLoop::start("replication"));
   raft_transport = std::make_unique<rpc::GrpcRaftTransport>(
       *channels, *quorum_loop, clock,
       [this](rpc::RaftMessage message) {
@@ -66,7 +67,8 @@ Status Node::State::open_rpc() {
         std::visit([node](auto& either) { node->deliver(std::move(either)); }, message);
       },
       [this](BrokerId broker) {
-        if (raft_node.load(std::memory_order_acquire) != nullptr) gone_watch->connection_broke(broker);
+        if (raft_node.load(std::memory_order_acquire) == nullptr) return;
+        quorum_apply->post([this, broker] { gone_watch->connection_broke(broker); });
       });
   peer_transport = std::make_unique<rpc::GrpcPeerTransport>(*channels, *replication_loop);
   controller_channel = std::make_unique<rpc::GrpcControllerChannel>(*channels);
@@ -104,7 +106,7 @@ Status Node::State::open_rpc() {
                      });
   };
   gone_watch = std::make_unique<control::GoneWatch>(control::GoneWatchOptions{
-      .network = &network, .loop = quorum_loop.get(), .images = &images, .host = &quorum->host()});
+      .network = &network, .loop = quorum_apply.get(), .images = &images, .host = &quorum->host()});
   TRY(open_rpc_server(message_bytes_max));
   raft_node.store(&quorum->node(), std::memory_order_release);
   return ok();
@@ -123,13 +125,15 @@ Status Node::State::open_rpc_server(size_t message_bytes_max) {
                                        .leader = [this] { return quorum->leader(); },
                                        .metrics = &control_metrics});
   admin_service = rpc::make_admin_service(identity, admission, *this);
-  TRY_ASSIGN(rpc_server, rpc::RpcServer::open({.at = config.rpc,
-                                               .self = identity,
-                                               .admission = admission,
-                                               .services = {controller_service.get(), admin_service.get()},
-                                               .streams = {{rpc::GrpcRaftTransport::kMethod, raft_transport.get()},
-                                                           {rpc::GrpcPeerTransport::kMethod, peer_transport.get()}},
-                                               .message_bytes_max = message_bytes_max}));
+  TRY_ASSIGN(rpc_server,
+             rpc::RpcServer::open(rpc_loops, {.at = config.rpc,
+                                              .self = identity,
+                                              .admission = admission,
+                                              .unary_loop = control_loop.get(),
+                                              .services = {controller_service.get(), admin_service.get()},
+                                              .streams = {{rpc::GrpcRaftTransport::kMethod, raft_transport.get()},
+                                                          {rpc::GrpcPeerTransport::kMethod, peer_transport.get()}},
+                                              .message_bytes_max = message_bytes_max}));
   return ok();
 }
 

@@ -137,11 +137,13 @@ struct Node::State final : control::BrokerLifecycleEvents, server::ControllerRou
   rpc::Identity identity;
   std::unique_ptr<control::QuorumContacts> contacts;
   std::unique_ptr<rpc::Channels> channels;
-  std::unique_ptr<io::posix::EpollEventLoop> quorum_loop, quorum_disk, quorum_apply, control_loop, replication_loop;
+  rpc::RpcLoops rpc_loops;
+  std::unique_ptr<rpc::QueueEventLoop> replication_loop, quorum_loop, control_loop;
+  std::unique_ptr<io::posix::EpollEventLoop> quorum_disk, quorum_apply;
   std::unique_ptr<rpc::GrpcRaftTransport> raft_transport;
   std::unique_ptr<rpc::GrpcPeerTransport> peer_transport;
   std::unique_ptr<rpc::GrpcControllerChannel> controller_channel;
-  std::unique_ptr<grpc::Service> controller_service, admin_service;
+  std::unique_ptr<rpc::UnaryService> controller_service, admin_service;
   std::unique_ptr<rpc::RpcServer> rpc_server;
 
   // The cluster.

@@ -13,7 +13,7 @@ constexpr Duration kStopGrace = std::chrono::seconds(5);  // for replies that ar
 constexpr std::chrono::seconds kHandOverMax{2};           // for the quorum's leadership
 
 // Runs `what` on the loop and waits for it.
-void run_on(io::posix::EpollEventLoop& loop, const std::function<void()>& what) {
+void run_on(io::EventLoop& loop, const std::function<void()>& what) {
   std::promise<void> ran;
   loop.post([&] {
     what();
@@ -76,7 +76,10 @@ void Node::State::stop_cluster() {
   }
   if (raft_transport) run_on(*quorum_loop, [this] { raft_transport->stop(); });
   if (rpc_server) rpc_server->stop(Duration::zero());
-  for (auto* loop : {&control_loop, &replication_loop, &quorum_loop, &quorum_disk, &quorum_apply}) {
+  for (auto* loop : {&control_loop, &replication_loop, &quorum_loop}) {
+    if (*loop) (*loop)->stop();
+  }
+  for (auto* loop : {&quorum_disk, &quorum_apply}) {
     if (*loop) (*loop)->stop();
   }
 }

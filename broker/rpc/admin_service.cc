@@ -10,7 +10,7 @@
 #include "broker/base/logger.h"
 #include "broker/rpc/admin_codec.h"
 #include "broker/rpc/caller.h"
-#include "broker/rpc/wire/admin.grpc.pb.h"
+#include "broker/rpc/wire/admin.pb.h"
 #include "broker/rpc/wire/call_error.h"
 
 namespace millrace::rpc {
@@ -19,43 +19,18 @@ namespace {
 using control::ControllerAnswer;
 using control::ControllerCall;
 using std::chrono::milliseconds;
-using Context = grpc::CallbackServerContext;
-using Reactor = grpc::ServerUnaryReactor;
+using Context = grpc::ServerContext;
 
 const Logger kLog("rpc");
 
-// One call. Whoever claims it ends it: the answer, or the caller that gives up. Kept by whoever may end it, and by
-// itself until gRPC is through with it.
-class Call final : public Reactor {
- public:
-  static std::shared_ptr<Call> begin(Context& context) {
-    auto call = std::make_shared<Call>(context);
-    call->self_ = call;
-    return call;
-  }
-  explicit Call(Context& context) : context_(context) {}
+using Call = UnaryCall;
 
-  bool claim() { return !claimed_.exchange(true, std::memory_order_acq_rel); }
-  bool is_claimed() const { return claimed_.load(std::memory_order_acquire); }
-
-  // By who has claimed it: the context and the reply are there until then.
-  void succeed() { Finish(grpc::Status::OK); }
-  void fail(const Error& error) {
-    context_.AddTrailingMetadata(kErrorMetadata, std::string(name_of(error.code)));
-    Finish(to_status(error));
-  }
-  std::string peer() const { return context_.peer(); }
-
- private:
-  void OnCancel() override {
-    if (claim()) Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the caller has given up, or the broker stops"));
-  }
-  void OnDone() override { const auto last = std::move(self_); }
-
-  Context& context_;
-  std::shared_ptr<Call> self_;
-  std::atomic<bool> claimed_{false};
-};
+// By who has claimed the call.
+void succeed(Call& call) { call.finish(grpc::Status::OK); }
+void fail(Call& call, const Error& error) {
+  call.context().AddTrailingMetadata(kErrorMetadata, std::string(name_of(error.code)));
+  call.finish(to_status(error));
+}
 
 // A call that waits for the controller, one of kAdminCallsMax, for as long as an answer may come.
 class Waiting {
@@ -74,7 +49,7 @@ class Waiting {
   Waiting& operator=(const Waiting&) = delete;
   ~Waiting() {
     count_->fetch_sub(1);
-    if (call_->claim()) call_->fail(Error{Errc::shutting_down, "this broker"});
+    if (call_->claim()) fail(*call_, Error{Errc::shutting_down, "this broker"});
   }
   Call& call() { return *call_; }
 
@@ -112,129 +87,128 @@ Result<Answer> taken(Result<ControllerAnswer> answer) {
   return Error{Errc::malformed, "the controller's answer is to another call"};
 }
 
-class Service final : public v1::ClusterAdmin::CallbackService {
+class Service final : public UnaryService {
  public:
   Service(Identity self, Admission admission, AdminBackend& backend)
-      : self_(std::move(self)), admission_(std::move(admission)), backend_(backend) {}
+      : self_(std::move(self)), admission_(std::move(admission)), backend_(backend) {
+    using namespace v1;  // NOLINT(google-build-using-namespace): the messages are all that it has
+    using metadata::MovePlan;
+    serve("/millrace.rpc.v1.ClusterAdmin/DescribeBroker", &Service::describe_broker);
+    serve("/millrace.rpc.v1.ClusterAdmin/DescribeCluster", &Service::describe_cluster);
+    serve("/millrace.rpc.v1.ClusterAdmin/PlanMoves", &Service::plan_moves);
+    serve_forwarded<metadata::MayStopReply, MayStopRequest, v1::MayStopReply>("/millrace.rpc.v1.ClusterAdmin/MayStop");
+    serve_forwarded<control::WasSo, ReleasePermitRequest, ReleasePermitReply>(
+        "/millrace.rpc.v1.ClusterAdmin/ReleasePermit");
+    serve_forwarded<metadata::DrainLeadershipReply, DrainLeadershipRequest, v1::DrainLeadershipReply>(
+        "/millrace.rpc.v1.ClusterAdmin/DrainLeadership", "drain leadership");
+    serve_forwarded<Unit, DecommissionRequest, DecommissionReply>("/millrace.rpc.v1.ClusterAdmin/Decommission",
+                                                                  "decommission");
+    serve_forwarded<control::WasSo, CancelDecommissionRequest, CancelDecommissionReply>(
+        "/millrace.rpc.v1.ClusterAdmin/CancelDecommission", "cancel a decommission");
+    serve_forwarded<MovePlan, RebalanceRequest, MovesReply>("/millrace.rpc.v1.ClusterAdmin/Rebalance");
+    serve_forwarded<Unit, UnregisterRequest, UnregisterReply>("/millrace.rpc.v1.ClusterAdmin/Unregister", "unregister");
+  }
 
  private:
-  Reactor* DescribeBroker(Context* context, const v1::DescribeBrokerRequest* request, v1::BrokerSelf* reply) override {
-    const auto call = begin(*context, *request, /*any_cluster=*/true);
-    if (call->claim()) {
-      encode(backend_.self(), *reply);
-      call->succeed();
-    }
-    return call.get();
-  }
-  Reactor* DescribeCluster(Context* context, const v1::DescribeClusterRequest* request,
-                           v1::ClusterReport* reply) override {
-    const milliseconds wait = wait_of(*context, kDescribeWaitMax, 5);
-    return relay(*context, *request, wait, [this, reply](Call& call, Result<ControllerAnswer> answer) {
-      auto report = taken<metadata::ClusterReport>(std::move(answer));
-      if (report) {
-        encode(*report, *reply);
-      } else {
-        encode(backend_.last_seen(), *reply);
-        reply->set_no_controller(report.error().to_string());
-      }
-      call.succeed();
+  using CallPointer = std::shared_ptr<Call>;
+
+  template <class Request, class Reply>
+  void serve(const char* method, void (Service::*handler)(const CallPointer&, const Request&, Reply&)) {
+    add<Request, Reply>(method, [this, handler](const CallPointer& call, const Request& request, Reply& reply) {
+      (this->*handler)(call, request, reply);
     });
   }
-  Reactor* MayStop(Context* context, const v1::MayStopRequest* request, v1::MayStopReply* reply) override {
-    return forward<metadata::MayStopReply>(*context, *request, *reply);
-  }
-  Reactor* ReleasePermit(Context* context, const v1::ReleasePermitRequest* request,
-                         v1::ReleasePermitReply* reply) override {
-    return forward<control::WasSo>(*context, *request, *reply);
-  }
-  Reactor* DrainLeadership(Context* context, const v1::DrainLeadershipRequest* request,
-                           v1::DrainLeadershipReply* reply) override {
-    return forward<metadata::DrainLeadershipReply>(*context, *request, *reply, logged("drain leadership", *request));
-  }
-  Reactor* Decommission(Context* context, const v1::DecommissionRequest* request,
-                        v1::DecommissionReply* reply) override {
-    return forward<Unit>(*context, *request, *reply, logged("decommission", *request));
-  }
-  Reactor* CancelDecommission(Context* context, const v1::CancelDecommissionRequest* request,
-                              v1::CancelDecommissionReply* reply) override {
-    return forward<control::WasSo>(*context, *request, *reply, logged("cancel a decommission", *request));
-  }
-  Reactor* PlanMoves(Context* context, const v1::PlanMovesRequest* request, v1::MovesReply* reply) override {
-    return relay(*context, *request, wait_of(*context, kAdminWaitMax, 9),
-                 [reply](Call& call, Result<ControllerAnswer> answer) {
-                   const auto plan = taken<metadata::MovePlan>(std::move(answer));
-                   if (!plan) return call.fail(plan.error());
-                   encode(*plan, *reply);
-                   // A plan is of all moves, whether they are listed or not.
-                   reply->set_moves_total(reply->moves_total() + plan->left);
-                   reply->set_left(0);
-                   call.succeed();
-                 });
-  }
-  Reactor* Rebalance(Context* context, const v1::RebalanceRequest* request, v1::MovesReply* reply) override {
-    return forward<metadata::MovePlan>(*context, *request, *reply);
-  }
-  Reactor* Unregister(Context* context, const v1::UnregisterRequest* request, v1::UnregisterReply* reply) override {
-    return forward<Unit>(*context, *request, *reply, logged("unregister", *request));
+  // A call whose answer is the controller's. `what`: people make it once, and it moves things, so what becomes of it is
+  // logged where it was made.
+  template <class Answer, class Request, class Reply>
+  void serve_forwarded(const char* method, const char* what = nullptr) {
+    add<Request, Reply>(method, [this, what](const CallPointer& call, const Request& request, Reply& reply) {
+      forward<Answer>(call, request, reply, what);
+    });
   }
 
-  // The caller is asked who it is before anything else; one that is not served has its answer.
+  void describe_broker(const CallPointer& call, const v1::DescribeBrokerRequest& request, v1::BrokerSelf& reply) {
+    if (!begin(*call, request, /*any_cluster=*/true) || !call->claim()) return;
+    encode(backend_.self(), reply);
+    succeed(*call);
+  }
+  void describe_cluster(const CallPointer& call, const v1::DescribeClusterRequest& request, v1::ClusterReport& reply) {
+    const milliseconds wait = wait_of(call->context(), kDescribeWaitMax, 5);
+    relay(call, request, wait, [this, &reply](Call& claimed, Result<ControllerAnswer> answer) {
+      auto report = taken<metadata::ClusterReport>(std::move(answer));
+      if (report) {
+        encode(*report, reply);
+      } else {
+        encode(backend_.last_seen(), reply);
+        reply.set_no_controller(report.error().to_string());
+      }
+      succeed(claimed);
+    });
+  }
+  void plan_moves(const CallPointer& call, const v1::PlanMovesRequest& request, v1::MovesReply& reply) {
+    relay(call, request, wait_of(call->context(), kAdminWaitMax, 9),
+          [&reply](Call& claimed, Result<ControllerAnswer> answer) {
+            const auto plan = taken<metadata::MovePlan>(std::move(answer));
+            if (!plan) return fail(claimed, plan.error());
+            encode(*plan, reply);
+            // A plan is of all moves, whether they are listed or not.
+            reply.set_moves_total(reply.moves_total() + plan->left);
+            reply.set_left(0);
+            succeed(claimed);
+          });
+  }
+
+  // The caller is asked who it is before anything else. False: it is not served, and has its answer.
   template <class Request>
-  std::shared_ptr<Call> begin(Context& context, const Request& request, bool any_cluster) {
-    auto call = Call::begin(context);
-    add_identity(context, self_);
+  bool begin(Call& call, const Request& request, bool any_cluster) {
+    add_identity(call.context(), self_);
     Status good = ok();
-    if (const auto caller = identify_operator(context, self_, admission_, any_cluster); !caller) {
+    if (const auto caller = identify_operator(call.context(), self_, admission_, any_cluster); !caller) {
       good = caller.error();
     } else if (request.ByteSizeLong() > kAdminRequestBytesMax) {
       good = Error{Errc::message_too_large, "a request of ClusterAdmin"};
     }
-    if (!good && call->claim()) call->fail(good.error());
-    return call;
+    if (!good && call.claim()) fail(call, good.error());
+    return good.has_value();
   }
 
   // Asks the controller; `then` ends the call by its answer. It runs on any thread.
   template <class Request, class Then>
-  Reactor* relay(Context& context, const Request& request, milliseconds wait, Then then) {
-    const auto call = begin(context, request, /*any_cluster=*/false);
-    if (call->is_claimed()) return call.get();
+  void relay(const CallPointer& call, const Request& request, milliseconds wait, Then then) {
+    if (!begin(*call, request, /*any_cluster=*/false)) return;
     Result<ControllerCall> asked = decode(request);
     std::shared_ptr<Waiting> waiting;
     if (asked) waiting = Waiting::admit(call, waiting_);
     if (waiting == nullptr) {
       const Error why = asked ? Error{Errc::overloaded, "calls of ClusterAdmin under way"} : asked.error();
-      if (call->claim()) call->fail(why);
-      return call.get();
+      if (call->claim()) fail(*call, why);
+      return;
     }
     backend_.ask(std::move(*asked), wait,
                  [waiting = std::move(waiting), then = std::move(then)](Result<ControllerAnswer> answer) {
                    if (waiting->call().claim()) then(waiting->call(), std::move(answer));
                  });
-    return call.get();
-  }
-
-  // What becomes of a call that people make once, and that moves things, is logged where it was made.
-  using Log = std::function<void(const Call& call, const Status& outcome)>;
-  template <class Request>
-  static Log logged(const char* what, const Request& request) {
-    return [what, node = BrokerId{request.node()}](const Call& call, const Status& outcome) {
-      kLog.info("asked by an operator", {{"what", what},
-                                         {"broker", node},
-                                         {"peer", call.peer()},
-                                         {"outcome", outcome ? "done" : outcome.error().to_string()}});
-    };
   }
 
   template <class Answer, class Request, class Reply>
-  Reactor* forward(Context& context, const Request& request, Reply& reply, Log log = {}) {
-    return relay(context, request, wait_of(context, kAdminWaitMax, 9),
-                 [&reply, log = std::move(log)](Call& call, Result<ControllerAnswer> answer) {
-                   const auto value = taken<Answer>(std::move(answer));
-                   if (log) log(call, value ? ok() : Status(value.error()));
-                   if (!value) return call.fail(value.error());
-                   tell(*value, reply);
-                   call.succeed();
-                 });
+  void forward(const CallPointer& call, const Request& request, Reply& reply, const char* what) {
+    relay(call, request, wait_of(call->context(), kAdminWaitMax, 9),
+          [&request, &reply, what](Call& claimed, Result<ControllerAnswer> answer) {
+            const auto value = taken<Answer>(std::move(answer));
+            if (what != nullptr) log(what, request, claimed, value ? ok() : Status(value.error()));
+            if (!value) return fail(claimed, value.error());
+            tell(*value, reply);
+            succeed(claimed);
+          });
+  }
+  template <class Request>
+  static void log(const char* what, const Request& request, Call& call, const Status& outcome) {
+    if constexpr (requires { request.node(); }) {
+      kLog.info("asked by an operator", {{"what", what},
+                                         {"broker", BrokerId{request.node()}},
+                                         {"peer", call.context().peer()},
+                                         {"outcome", outcome ? "done" : outcome.error().to_string()}});
+    }
   }
 
   const Identity self_;
@@ -245,7 +219,7 @@ class Service final : public v1::ClusterAdmin::CallbackService {
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> make_admin_service(const Identity& self, Admission admission, AdminBackend& backend) {
+std::unique_ptr<UnaryService> make_admin_service(const Identity& self, Admission admission, AdminBackend& backend) {
   return std::make_unique<Service>(self, std::move(admission), backend);
 }
 

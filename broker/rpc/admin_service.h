@@ -2,9 +2,8 @@
 
 #include <memory>
 
-#include <grpcpp/impl/service_type.h>
-
 #include "broker/rpc/admin_backend.h"
+#include "broker/rpc/unary_service.h"
 #include "broker/rpc/wire/handshake.h"
 
 namespace millrace::rpc {
@@ -20,6 +19,6 @@ inline constexpr std::chrono::milliseconds kDescribeWaitMax{1'500};  // then it 
 // registered with the RpcServer. What fails ends with an error as wire/call_error.h carries it. Waits on no thread: a
 // call that the caller gives up, or that the server's end catches, ends at once, whatever becomes of it at the
 // controller. `backend` outlives the RpcServer.
-std::unique_ptr<grpc::Service> make_admin_service(const Identity& self, Admission admission, AdminBackend& backend);
+std::unique_ptr<UnaryService> make_admin_service(const Identity& self, Admission admission, AdminBackend& backend);
 
 }  // namespace millrace::rpc

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "broker/base/mutex.h"
+#include "broker/io/posix/real_clock.h"
 #include "broker/rpc/admin_service.h"
 #include "broker/rpc/rpc_server.h"
 
@@ -20,7 +21,8 @@ class PlayedBroker final : public AdminBackend {
                   .node = BrokerId{node},
                   .incarnation = Uuid::from_random(2, static_cast<uint64_t>(node))},
         service_(make_admin_service(identity_, {}, *this)) {
-    auto server = RpcServer::open({.at = {"127.0.0.1", 0}, .self = identity_, .services = {service_.get()}});
+    auto server = RpcServer::open(
+        loops_, {.at = {"127.0.0.1", 0}, .self = identity_, .unary_loop = loop_.get(), .services = {service_.get()}});
     ENSURE(server.has_value());
     server_ = std::move(*server);
     known_.id = identity_.node;
@@ -95,7 +97,10 @@ class PlayedBroker final : public AdminBackend {
   std::vector<control::ControllerCall> calls_ GUARDED_BY(mutex_);
   std::vector<Duration> timeouts_ GUARDED_BY(mutex_);
   std::vector<control::ControllerDone> waiting_ GUARDED_BY(mutex_);
-  std::unique_ptr<grpc::Service> service_;
+  io::posix::RealClock clock_;
+  RpcLoops loops_;
+  std::unique_ptr<QueueEventLoop> loop_ = loops_.start("rpc", clock_).value();
+  std::unique_ptr<UnaryService> service_;
   std::unique_ptr<RpcServer> server_;
 };
 

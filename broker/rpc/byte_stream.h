@@ -10,10 +10,6 @@
 
 namespace millrace::rpc {
 
-// What the peer has sent and the loop has not yet handled: above it nothing more is read from the connection, so that
-// the peer's window closes.
-inline constexpr size_t kUnhandledBytesMax = 16 * 1024 * 1024;
-
 // Told of what happens to one stream, on its loop and never from within a call of the stream. May destroy the stream.
 class ByteStreamEvents {
  public:
@@ -24,7 +20,8 @@ class ByteStreamEvents {
 };
 
 // One end of a bidirectional gRPC stream whose messages are opaque here. Ordered; a message arrives once or the stream
-// breaks. All calls on the stream's loop; destruction closes.
+// breaks. One frame is read and handled after another; the peer's window closes meanwhile. All calls on the stream's
+// loop; destruction closes.
 class ByteStream {
  public:
   virtual ~ByteStream() = default;
@@ -37,7 +34,8 @@ class ByteStream {
 class ByteStreamAcceptor {
  public:
   virtual ~ByteStreamAcceptor() = default;
-  virtual io::EventLoop& loop_for_stream() = 0;  // any thread
+  // A QueueEventLoop of the server. Any thread; asked before the stream is there.
+  virtual io::EventLoop& loop_for_stream() = 0;
   // On that loop, before the stream's first event; the events outlive the stream. Null: the stream is refused.
   virtual ByteStreamEvents* accept(std::unique_ptr<ByteStream> stream, const Identity& caller) = 0;
 };

@@ -6,78 +6,88 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include "broker/base/ensure.h"
 #include "broker/rpc/pipe.h"
 #include "broker/rpc/wire/grpc_runtime.h"
 
 namespace millrace::rpc {
 namespace {
 
-class ClientStream final : public Pipe, private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+class ClientStream final : public Pipe {
  public:
-  ClientStream(io::EventLoop& loop, const Identity& self, BrokerId called)
+  ClientStream(QueueEventLoop& loop, const Identity& self, BrokerId called)
       : Pipe(loop), self_identity_(self), called_(called) {
     for (const auto& [name, value] : to_metadata(self)) context_.AddMetadata(name, value);
   }
 
   void call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method) {
     open();
-    stub_ = std::make_unique<grpc::GenericStub>(channel);
-    stub_->PrepareBidiStreamingCall(&context_, method, grpc::StubOptions(), this);
-    AddHold();
-    StartCall();
+    call_ = grpc::GenericStub(channel).PrepareCall(&context_, method, loop().queue());
+    begin();
+    call_->StartCall(started_.tag());
   }
   // There is nobody to call.
   void fail(const Error& why) {
     open();
-    done(why);
+    set_outcome(why);
+    loop().post([pipe = std::static_pointer_cast<ClientStream>(shared_from_this())] { pipe->over(); });
   }
 
  private:
-  void start_read(grpc::ByteBuffer* into) override { StartRead(into); }
-  void start_write(const grpc::ByteBuffer* from) override { StartWrite(from); }
+  void start_read(grpc::ByteBuffer* into, void* tag) override { call_->Read(into, tag); }
+  void start_write(const grpc::ByteBuffer& from, void* tag) override { call_->Write(from, tag); }
   void cancel() override { context_.TryCancel(); }
-  void release(const Error&) override { RemoveHold(); }
+  void peer_ended() override {}
+  Status may_take_frame() override {
+    if (identified_) return ok();
+    return Error{Errc::malformed, context_.peer() + " does not say which broker it is"};
+  }
 
-  void OnReadInitialMetadataDone(bool ok) override {
-    if (!ok) {
-      end(Error{Errc::connection_closed, {}});
-      return;
+  void started(bool) {
+    begin();
+    call_->ReadInitialMetadata(has_metadata_.tag());
+    allow_writes();
+    ended();
+  }
+  // From here on the call's status is waited for, which comes when there is nothing more to read.
+  void has_metadata(bool ok) {
+    begin();
+    call_->Finish(&status_, finished_.tag());
+    if (ok && !is_ending()) {
+      if (const Status good = look_at_server(); !good) {
+        end(good.error());
+        cancel();
+      }
     }
+    if (ok) read_next();
+    ended();
+  }
+  // A call that the server refuses has no initial metadata of ours; its status tells why.
+  Status look_at_server() {
     CallMetadata metadata;
     for (const auto& [name, value] : context_.GetServerInitialMetadata()) {
       metadata.emplace(std::string(name.data(), name.size()), std::string(value.data(), value.size()));
     }
-    // A call that the server refuses has no initial metadata of ours; its status tells why.
-    if (metadata.find("millrace-node") == metadata.end()) {
-      read_next();
-      return;
-    }
-    Result<Identity> server = from_metadata(metadata);
-    const Status good = server ? check_server(self_identity_, *server, called_, context_.peer()) : server.error();
-    if (good) {
-      identified_.store(true, std::memory_order_release);
-      read_next();
-    } else {
-      context_.TryCancel();
-      end(good.error());
-    }
+    if (metadata.find("millrace-node") == metadata.end()) return ok();
+    TRY_ASSIGN(const Identity server, from_metadata(metadata));
+    TRY(check_server(self_identity_, server, called_, context_.peer()));
+    identified_ = true;
+    return ok();
   }
-  void OnReadDone(bool ok) override {
-    if (ok && !identified_.load(std::memory_order_acquire)) {
-      context_.TryCancel();
-      end(Error{Errc::malformed, context_.peer() + " does not say which broker it is"});
-      return;
-    }
-    read_done(ok);
+  void finished(bool) {
+    set_outcome(to_error(status_, {}));
+    ended();
   }
-  void OnWriteDone(bool ok) override { write_done(ok); }
-  void OnDone(const grpc::Status& status) override { done(to_error(status, {})); }
 
   const Identity self_identity_;
   const BrokerId called_;
-  std::unique_ptr<grpc::GenericStub> stub_;
   grpc::ClientContext context_;
-  std::atomic<bool> identified_{false};
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
+  grpc::Status status_;
+  bool identified_ = false;
+  MemberTag<ClientStream> started_{*this, &ClientStream::started};
+  MemberTag<ClientStream> has_metadata_{*this, &ClientStream::has_metadata};
+  MemberTag<ClientStream> finished_{*this, &ClientStream::finished};
 };
 
 }  // namespace
@@ -95,6 +105,8 @@ std::shared_ptr<grpc::Channel> Channels::make(const io::Endpoint& at, Purpose pu
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(kKeepaliveAfter.count()));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(kKeepaliveTimeout.count()));
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // no limit
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kWindowBytes);
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetMaxReceiveMessageSize(static_cast<int>(options_.message_bytes_max));
   arguments.SetMaxSendMessageSize(-1);
@@ -114,7 +126,9 @@ Result<std::shared_ptr<grpc::Channel>> Channels::to(BrokerId broker, Purpose pur
 
 std::unique_ptr<ByteStream> Channels::open_stream(BrokerId broker, Purpose purpose, const std::string& method,
                                                   io::EventLoop& loop, ByteStreamEvents& events) {
-  auto stream = std::make_shared<ClientStream>(loop, options_.self, broker);
+  auto* polling = dynamic_cast<QueueEventLoop*>(&loop);
+  ENSURE(polling != nullptr && polling->is_current());
+  auto stream = std::make_shared<ClientStream>(*polling, options_.self, broker);
   stream->use(events);
   auto handle = std::make_unique<PipeStream>(stream);
   if (auto channel = to(broker, purpose)) {

@@ -30,6 +30,9 @@ inline constexpr std::chrono::milliseconds kReconnectMax = std::chrono::millisec
 inline constexpr std::chrono::milliseconds kConnectTimeout = std::chrono::milliseconds(1000);
 inline constexpr std::chrono::milliseconds kKeepaliveAfter = std::chrono::milliseconds(1000);
 inline constexpr std::chrono::milliseconds kKeepaliveTimeout = std::chrono::milliseconds(2000);
+// What a peer may have sent on a stream and its user not yet handled. Fixed: gRPC's own estimate of what the network
+// holds costs a ping for each few messages, and begins at 64 KiB.
+inline constexpr int kWindowBytes = 4 * 1024 * 1024;
 // A name is looked up again at most this often when its address does not answer: pods come back with other addresses.
 inline constexpr std::chrono::milliseconds kLookUpPause = std::chrono::milliseconds(1000);
 
@@ -50,8 +53,8 @@ class Channels {
   // The address may turn out to be another broker's: callers look at the server's identity (check_server).
   Result<std::shared_ptr<grpc::Channel>> to(BrokerId broker, Purpose purpose) EXCLUDES(mutex_);
 
-  // A stream of `method` ("/package.Service/Method") to `broker`, on `loop`, called there. Never fails: what is wrong
-  // is told to `events`, which outlives the stream.
+  // A stream of `method` ("/package.Service/Method") to `broker`, on `loop`, a QueueEventLoop, called there. Never
+  // fails: what is wrong is told to `events`, which outlives the stream.
   std::unique_ptr<ByteStream> open_stream(BrokerId broker, Purpose purpose, const std::string& method,
                                           io::EventLoop& loop, ByteStreamEvents& events);
 

@@ -31,34 +31,35 @@ Status check_identity(const grpc::ClientContext& context, const Identity& self, 
   return check_server(self, server, called, context.peer());
 }
 
-class Service final : public v1::Controller::CallbackService {
+class Service final : public UnaryService {
  public:
   Service(Identity self, Admission admission, control::ControllerServer& server)
-      : self_(std::move(self)), admission_(std::move(admission)), server_(server) {}
-
-  grpc::ServerUnaryReactor* Call(grpc::CallbackServerContext* context, const v1::ControllerCall* request,
-                                 v1::ControllerAnswer* answer) override {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    const Caller caller = identify(*context, self_, admission_);
-    add_identity(*context, self_);
-    if (!caller.status.ok()) {
-      reactor->Finish(caller.status);
-      return reactor;
-    }
-    Result<control::ControllerCall> call = decode(*request);
-    if (!call) {
-      reactor->Finish(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, call.error().context));
-      return reactor;
-    }
-    server_.serve(caller.identity.node, std::move(call).value(),
-                  [reactor, answer](const Result<control::ControllerAnswer>& reply) {
-                    encode(reply, *answer);
-                    reactor->Finish(grpc::Status::OK);
-                  });
-    return reactor;
+      : self_(std::move(self)), admission_(std::move(admission)), server_(server) {
+    add<v1::ControllerCall, v1::ControllerAnswer>(
+        "/millrace.rpc.v1.Controller/Call",
+        [this](const std::shared_ptr<UnaryCall>& call, const v1::ControllerCall& request,
+               v1::ControllerAnswer& answer) { serve_call(call, request, answer); });
   }
 
  private:
+  void serve_call(const std::shared_ptr<UnaryCall>& call, const v1::ControllerCall& request,
+                  v1::ControllerAnswer& answer) {
+    const Caller caller = identify(call->context(), self_, admission_);
+    add_identity(call->context(), self_);
+    if (!caller.status.ok()) return refuse(*call, caller.status);
+    Result<control::ControllerCall> asked = decode(request);
+    if (!asked) return refuse(*call, grpc::Status(grpc::StatusCode::UNIMPLEMENTED, asked.error().context));
+    server_.serve(caller.identity.node, std::move(asked).value(),
+                  [call, &answer](const Result<control::ControllerAnswer>& reply) {
+                    if (!call->claim()) return;
+                    encode(reply, answer);
+                    call->finish(grpc::Status::OK);
+                  });
+  }
+  static void refuse(UnaryCall& call, const grpc::Status& why) {
+    if (call.claim()) call.finish(why);
+  }
+
   const Identity self_;
   const Admission admission_;
   control::ControllerServer& server_;
@@ -97,8 +98,8 @@ void GrpcControllerChannel::call(BrokerId controller, control::ControllerCall ca
              });
 }
 
-std::unique_ptr<grpc::Service> make_controller_service(const Identity& self, Admission admission,
-                                                       control::ControllerServer& server) {
+std::unique_ptr<UnaryService> make_controller_service(const Identity& self, Admission admission,
+                                                      control::ControllerServer& server) {
   return std::make_unique<Service>(self, std::move(admission), server);
 }
 

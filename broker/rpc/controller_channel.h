@@ -2,10 +2,9 @@
 
 #include <memory>
 
-#include <grpcpp/impl/service_type.h>
-
 #include "broker/control/controller_calls.h"
 #include "broker/rpc/channels.h"
+#include "broker/rpc/unary_service.h"
 
 namespace millrace::rpc {
 
@@ -20,7 +19,7 @@ class GrpcControllerChannel final : public control::ControllerChannel {
 };
 
 // The service that other brokers call; to be registered with the RpcServer. `server` outlives the RpcServer.
-std::unique_ptr<grpc::Service> make_controller_service(const Identity& self, Admission admission,
-                                                       control::ControllerServer& server);
+std::unique_ptr<UnaryService> make_controller_service(const Identity& self, Admission admission,
+                                                      control::ControllerServer& server);
 
 }  // namespace millrace::rpc

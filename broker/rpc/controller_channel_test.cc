@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "broker/io/posix/real_clock.h"
 #include "broker/rpc/admin_test_support.h"
 #include "broker/rpc/controller.pb.h"
 #include "broker/rpc/controller_codec.h"
@@ -154,7 +155,8 @@ class ControllerChannelTest : public ::testing::Test, public control::Controller
   }
   void SetUp() override {
     service_ = make_controller_service(identity(1), {}, *this);
-    auto server = RpcServer::open({.at = {"127.0.0.1", 0}, .self = identity(1), .services = {service_.get()}});
+    auto server = RpcServer::open(
+        loops_, {.at = {"127.0.0.1", 0}, .self = identity(1), .unary_loop = loop_.get(), .services = {service_.get()}});
     ASSERT_TRUE(server) << server.error().to_string();
     server_ = std::move(server).value();
     channels_ = std::make_unique<Channels>(
@@ -184,7 +186,10 @@ class ControllerChannelTest : public ::testing::Test, public control::Controller
   std::vector<ControllerCall> calls_ GUARDED_BY(mutex_);
   std::optional<Result<ControllerAnswer>> answer_ GUARDED_BY(mutex_);
   control::ControllerDone kept_;
-  std::unique_ptr<grpc::Service> service_;
+  io::posix::RealClock clock_;
+  RpcLoops loops_;
+  std::unique_ptr<QueueEventLoop> loop_ = loops_.start("rpc", clock_).value();
+  std::unique_ptr<UnaryService> service_;
   std::unique_ptr<RpcServer> server_;
   std::unique_ptr<Channels> channels_;
 };

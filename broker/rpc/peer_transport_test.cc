@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "broker/io/posix/epoll_event_loop.h"
+#include "broker/io/posix/real_clock.h"
 #include "broker/rpc/relay_test_support.h"
 #include "broker/rpc/rpc_server.h"
 
@@ -68,7 +68,6 @@ Identity identity(int node, const char* cluster = "c") {
 // Two brokers in one process: the leader serves, the follower calls.
 class PeerTransportTest : public ::testing::Test, public replication::PeerAcceptor {
  protected:
-  PeerTransportTest() : loop_(io::posix::EpollEventLoop::start("links").value()) {}
   ~PeerTransportTest() override {
     on_loop([this] { accepted_.clear(); });
     leader_transport_->set_acceptor(nullptr);
@@ -80,10 +79,10 @@ class PeerTransportTest : public ::testing::Test, public replication::PeerAccept
     leader_channels_ = std::make_unique<Channels>(ChannelsOptions{.self = leader});
     leader_transport_ = std::make_unique<GrpcPeerTransport>(*leader_channels_, *loop_);
     if (accepting) leader_transport_->set_acceptor(this);
-    auto server = RpcServer::open({.at = {"127.0.0.1", 0},
-                                   .self = leader,
-                                   .admission = admission_,
-                                   .streams = {{GrpcPeerTransport::kMethod, leader_transport_.get()}}});
+    auto server = RpcServer::open(loops_, {.at = {"127.0.0.1", 0},
+                                           .self = leader,
+                                           .admission = admission_,
+                                           .streams = {{GrpcPeerTransport::kMethod, leader_transport_.get()}}});
     ASSERT_TRUE(server) << server.error().to_string();
     server_ = std::move(server).value();
   }
@@ -118,7 +117,9 @@ class PeerTransportTest : public ::testing::Test, public replication::PeerAccept
     return at_leader_;
   }
 
-  std::unique_ptr<io::posix::EpollEventLoop> loop_;
+  io::posix::RealClock clock_;
+  RpcLoops loops_;
+  std::unique_ptr<QueueEventLoop> loop_ = loops_.start("links", clock_).value();
   Admission admission_;
   Heard at_leader_, at_follower_;
   std::unique_ptr<Channels> leader_channels_, follower_channels_;
@@ -256,9 +257,53 @@ TEST_F(PeerTransportTest, a_frame_that_is_no_message_closes_the_link) {
   EXPECT_EQ(at_follower_.closed().code, Errc::connection_closed);
 }
 
+TEST_F(PeerTransportTest, a_method_that_is_not_served_is_refused) {
+  struct Ended final : ByteStreamEvents {
+    void on_frame(Bytes) override { ADD_FAILURE(); }
+    void on_closed(const Error& why) override { closed.set_value(why); }
+    std::promise<Error> closed;
+  } ended;
+  serve(identity(1));
+  call(identity(2));
+  std::unique_ptr<ByteStream> stream;
+  on_loop([&] {
+    stream = follower_channels_->open_stream(BrokerId{1}, Purpose::replication, "/millrace.rpc.v1.Replication/None",
+                                             *loop_, ended);
+  });
+  EXPECT_EQ(ended.closed.get_future().get().code, Errc::unsupported_version);
+  on_loop([&] { stream.reset(); });
+}
+
+TEST_F(PeerTransportTest, a_loop_that_stops_ends_its_streams_whose_users_are_told_nothing_and_may_close_later) {
+  serve(identity(1));
+  call(identity(2));
+  RpcLoops loops;
+  const auto other = loops.start("other", clock_).value();
+  Heard heard;
+  std::unique_ptr<replication::PeerLink> open, opening;
+  other->post([&] {
+    open = follower_transport_->connect(BrokerId{1}, *other, heard);
+    open->send(replication::Ping{});
+  });
+  at_leader_.next();
+  std::promise<void> begun;
+  other->post([&] {
+    opening = follower_transport_->connect(BrokerId{1}, *other, heard);
+    begun.set_value();
+  });
+  begun.get_future().wait();
+  other->stop();
+  EXPECT_EQ(at_leader_.closed().code, Errc::connection_closed);
+  EXPECT_FALSE(heard.is_closed());
+  open.reset();
+  opening->close();
+}
+
 TEST_F(PeerTransportTest, a_second_server_on_the_port_is_refused) {
   serve(identity(1));
-  auto second = RpcServer::open({.at = server_->at(), .self = identity(3)});
+  RpcLoops loops;
+  const auto loop = loops.start("second", clock_).value();
+  auto second = RpcServer::open(loops, {.at = server_->at(), .self = identity(3)});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Errc::in_use);
 }

@@ -3,6 +3,8 @@
 #include <utility>
 #include <vector>
 
+#include "broker/base/ensure.h"
+
 namespace millrace::rpc {
 namespace {
 
@@ -40,143 +42,102 @@ Bytes to_bytes(const grpc::ByteBuffer& buffer) {
 
 }  // namespace
 
-bool Pipe::begin_start() {
-  MutexLock lock(mutex_);
-  if (ending_) return false;
-  ++starting_;
-  return true;
+void Pipe::open() {
+  self_ = shared_from_this();
+  loop_.enter(*this);
 }
 
-void Pipe::end_start() {
-  std::optional<Error> why;
-  {
-    MutexLock lock(mutex_);
-    if (--starting_ == 0 && ending_ && !std::exchange(released_, true)) why = ending_;
-  }
-  if (why) release(*why);
+void Pipe::ended() {
+  if (--under_way_ == 0) over();
+}
+
+void Pipe::over() {
+  const std::shared_ptr<Pipe> self = std::move(self_);
+  loop_.leave(*this);
+  const bool has_reason = ending_ && ending_->code != Errc::connection_closed;
+  if (!ending_) ending_ = outcome_;
+  queue_.clear();
+  if (events_ != nullptr) std::exchange(events_, nullptr)->on_closed(has_reason ? *ending_ : outcome_);
+  is_over();
 }
 
 void Pipe::end(Error why) {
-  const auto alive = shared_from_this();
-  {
-    MutexLock lock(mutex_);
-    if (ending_) return;
-    ending_ = std::move(why);
-    queue_.clear();
-    if (starting_ > 0) return;
-    released_ = true;
-    why = *ending_;
-  }
-  release(why);
+  if (ending_) return;
+  ending_ = std::move(why);
+  queue_.clear();
 }
 
-void Pipe::send(Frame frame) {
-  {
-    MutexLock lock(mutex_);
-    if (ending_) return;
-    unsent_.fetch_add(frame.size(), std::memory_order_relaxed);
-    queue_.push_back(std::move(frame));
-  }
-  write_next();
-}
-
-void Pipe::write_next() {
-  Frame frame;
-  {
-    MutexLock lock(mutex_);
-    if (writing_ || ending_ || queue_.empty()) return;
-    writing_ = true;
-    ++starting_;
-    frame = std::move(queue_.front());
-    queue_.pop_front();
-    writing_bytes_ = frame.size();
-  }
-  outgoing_ = to_buffer(std::move(frame));
-  start_write(&outgoing_);
-  end_start();
-}
-
-void Pipe::write_done(bool ok) {
-  outgoing_.Clear();
-  {
-    MutexLock lock(mutex_);
-    writing_ = false;
-    unsent_.fetch_sub(writing_bytes_, std::memory_order_relaxed);
-  }
-  if (ok) write_next();  // otherwise the read that is always under way ends too, with the reason
-}
-
-void Pipe::read_next() {
-  if (!begin_start()) return;
-  start_read(&incoming_);
-  end_start();
-}
-
-void Pipe::read_done(bool ok) {
-  if (!ok) {
-    end(Error{Errc::connection_closed, {}});
-    return;
-  }
-  Bytes frame = to_bytes(incoming_);
-  incoming_.Clear();
-  const size_t size = frame.size();
-  bool go_on = true;
-  {
-    MutexLock lock(mutex_);
-    unhandled_ += size;
-    if (unhandled_ > kUnhandledBytesMax) {
-      go_on = false;
-      read_waits_ = true;
-    }
-  }
-  post([pipe = shared_from_this(), frame = std::move(frame), size]() mutable {
-    if (pipe->events_ != nullptr) pipe->events_->on_frame(std::move(frame));
-    pipe->handled(size);
-  });
-  if (go_on) read_next();
-}
-
-void Pipe::handled(size_t bytes) {
-  {
-    MutexLock lock(mutex_);
-    unhandled_ -= bytes;
-    if (unhandled_ > kUnhandledBytesMax / 2 || !std::exchange(read_waits_, false)) return;
-  }
-  read_next();
-}
-
-// The task holds the pipe, which must not go with the mutex held where a loop that has stopped drops it.
-void Pipe::post(std::function<void()> task) {
-  const auto alive = shared_from_this();
-  MutexLock lock(mutex_);
-  if (!closed_) loop_.post(std::move(task));
+void Pipe::abandon() {
+  events_ = nullptr;
+  end(Error{Errc::shutting_down, {}});
+  cancel();
+  if (under_way_ == 0) over();
 }
 
 void Pipe::close() {
   if (std::exchange(events_, nullptr) == nullptr) return;
-  {
-    MutexLock lock(mutex_);
-    closed_ = true;
-  }
-  if (begin_start()) {
-    cancel();
-    end_start();
-  }
+  if (self_ == nullptr) return;  // it is over
+  ENSURE(loop_.is_current());
   end(Error{Errc::connection_closed, {}});
+  cancel();
 }
 
-void Pipe::done(Error fallback) {
-  std::shared_ptr<Pipe> self = std::move(self_);
-  {
-    MutexLock lock(mutex_);
-    if (ending_ && ending_->code != Errc::connection_closed) fallback = *ending_;
-    if (!ending_) ending_ = fallback;
-    queue_.clear();
+void Pipe::send(Frame frame) {
+  if (ending_) return;
+  ENSURE(loop_.is_current());
+  unsent_ += frame.size();
+  queue_.push_back(std::move(frame));
+  write_next();
+}
+
+void Pipe::allow_writes() {
+  writing_ = false;
+  write_next();
+}
+
+void Pipe::write_next() {
+  if (writing_ || ending_ || queue_.empty()) return;
+  writing_ = true;
+  Frame frame = std::move(queue_.front());
+  queue_.pop_front();
+  writing_bytes_ = frame.size();
+  outgoing_ = to_buffer(std::move(frame));
+  begin();
+  start_write(outgoing_, write_done_.tag());
+}
+
+void Pipe::write_done(bool ok) {
+  outgoing_.Clear();
+  writing_ = false;
+  unsent_ -= writing_bytes_;
+  if (ok) write_next();  // otherwise the read that is always under way ends too, with the reason
+  ended();
+}
+
+void Pipe::read_next() {
+  if (ending_) return;
+  begin();
+  start_read(&incoming_, read_done_.tag());
+}
+
+void Pipe::read_done(bool ok) {
+  if (ok && !ending_) {
+    Bytes frame = to_bytes(incoming_);
+    incoming_.Clear();
+    if (const Status good = may_take_frame(); good) {
+      if (events_ != nullptr) events_->on_frame(std::move(frame));
+      // With each read gRPC announces at once, by a packet of its own, what the peer may send: after the answer to the
+      // frame, also where that was posted, for it would only hold the answer up, and wakes the peer with it then.
+      loop_.post([self = shared_from_this()] { self->read_next(); });
+    } else {
+      end(good.error());
+      cancel();
+    }
+  } else if (!ok) {
+    end(Error{Errc::connection_closed, {}});
+    peer_ended();
   }
-  Pipe& pipe_of_call = *self;
-  pipe_of_call.post([pipe = std::move(self), why = std::move(fallback)] {
-    if (pipe->events_ != nullptr) std::exchange(pipe->events_, nullptr)->on_closed(why);
-  });
+  ended();
 }
 
 }  // namespace millrace::rpc

@@ -1,80 +1,75 @@
 #pragma once
 
-#include <atomic>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <optional>
 
 #include <grpcpp/support/byte_buffer.h>
 
-#include "broker/base/mutex.h"
 #include "broker/rpc/byte_stream.h"
+#include "broker/rpc/queue_event_loop.h"
 
 namespace millrace::rpc {
 
-// What both kinds of gRPC stream reactors have in common: the meeting of gRPC's threads, on which operations end, and
-// the loop on which the stream's user lives. Operations are started on either; an operation that is started when the
-// call has ended would be one on freed memory, so that the end (release()) waits until no start is under way, and no
-// start begins after it. Kept alive by the user's handle, by posted events, and by itself from open() to done().
-class Pipe : public std::enable_shared_from_this<Pipe> {
+// What both kinds of gRPC streams have in common. Everything is on the loop's thread, whose queue the operations of the
+// call are on; at most one read and one write are under way. Kept alive by the user's handle, and by itself from open()
+// until the last operation has ended; only then the user is told the end.
+class Pipe : public QueueGuest, public std::enable_shared_from_this<Pipe> {
  public:
-  explicit Pipe(io::EventLoop& loop) : loop_(loop) {}
+  explicit Pipe(QueueEventLoop& loop) : loop_(loop) {}
   virtual ~Pipe() = default;
   Pipe(const Pipe&) = delete;
   Pipe& operator=(const Pipe&) = delete;
 
-  io::EventLoop& loop() { return loop_; }
-
-  // Loop thread. The loop is needed until close(): what ends after that on gRPC's threads does not touch it.
-  void use(ByteStreamEvents& events) { events_ = &events; }  // before it close() does nothing
-  void send(Frame frame) EXCLUDES(mutex_);
-  void close() EXCLUDES(mutex_);
-  size_t unsent_bytes() const { return unsent_.load(std::memory_order_relaxed); }
-
-  // Any thread: begins to read; the operations that follow keep themselves going.
-  void read_next() EXCLUDES(mutex_);
-  // Any thread: no operation is started any more. `why` is told unless an earlier end had a reason.
-  void end(Error why) EXCLUDES(mutex_);
+  // The user's side. close() may come after the loop has stopped.
+  void use(ByteStreamEvents& events) { events_ = &events; }
+  void send(Frame frame);
+  void close();
+  size_t unsent_bytes() const { return unsent_; }
 
  protected:
-  // The gRPC operations, called without a lock.
-  virtual void start_read(grpc::ByteBuffer* into) = 0;
-  virtual void start_write(const grpc::ByteBuffer* from) = 0;
+  // The gRPC operations.
+  virtual void start_read(grpc::ByteBuffer* into, void* tag) = 0;
+  virtual void start_write(const grpc::ByteBuffer& from, void* tag) = 0;
   virtual void cancel() = 0;
-  virtual void release(const Error& why) = 0;  // once: after it no start comes, and done() may
+  virtual Status may_take_frame() = 0;  // from this peer; an error ends the stream
+  virtual void peer_ended() = 0;        // there is nothing more to read: the call ends, or has to be made to
 
-  void open() { self_ = shared_from_this(); }  // before the first operation
-  // The ends of operations, on gRPC's threads.
-  void read_done(bool ok) EXCLUDES(mutex_);
-  void write_done(bool ok) EXCLUDES(mutex_);
-  // The call is over: tells the user, and lets go of itself. `fallback` is told if nobody had a reason.
-  void done(Error fallback) EXCLUDES(mutex_);
+  virtual void is_over() {}  // the user may be gone
+
+  QueueEventLoop& loop() { return loop_; }
+  void open();                    // before the first operation
+  void begin() { ++under_way_; }  // with each operation
+  void ended();                   // the last thing that its end does
+  void end(Error why);            // nothing is started any more; told unless an earlier end had a reason
+  bool is_ending() const { return ending_.has_value(); }
+  void read_next();
+  void allow_writes();
+  void over();  // nothing is under way: tells the user, and lets go of itself
+  // What is told when nobody had a reason but that the connection is closed.
+  void set_outcome(Error outcome) { outcome_ = std::move(outcome); }
 
  private:
-  bool begin_start() EXCLUDES(mutex_);
-  void end_start() EXCLUDES(mutex_);
-  void write_next() EXCLUDES(mutex_);
-  void post(std::function<void()> task) EXCLUDES(mutex_);  // unless it is closed
-  void handled(size_t bytes) EXCLUDES(mutex_);
+  void abandon() final;
+  void write_next();
+  void read_done(bool ok);
+  void write_done(bool ok);
 
-  io::EventLoop& loop_;
-  ByteStreamEvents* events_ = nullptr;  // the loop's; null before use() and after the last event
+  QueueEventLoop& loop_;
+  ByteStreamEvents* events_ = nullptr;  // null before use() and after the last event
   std::shared_ptr<Pipe> self_;
-  std::atomic<size_t> unsent_{0};
+  int under_way_ = 0;
+  std::optional<Error> ending_;
+  Error outcome_{Errc::connection_closed, {}};
+
   grpc::ByteBuffer incoming_;  // of the one read, of the one write
   grpc::ByteBuffer outgoing_;
-
-  Mutex mutex_;                                 // innermost
-  std::deque<Frame> queue_ GUARDED_BY(mutex_);  // bounded by its user, who looks at unsent_bytes()
-  bool writing_ GUARDED_BY(mutex_) = false;
-  size_t writing_bytes_ GUARDED_BY(mutex_) = 0;
-  size_t unhandled_ GUARDED_BY(mutex_) = 0;
-  bool read_waits_ GUARDED_BY(mutex_) = false;
-  int starting_ GUARDED_BY(mutex_) = 0;
-  std::optional<Error> ending_ GUARDED_BY(mutex_);
-  bool released_ GUARDED_BY(mutex_) = false;
-  bool closed_ GUARDED_BY(mutex_) = false;  // by the user: the loop may be gone
+  std::deque<Frame> queue_;  // bounded by its user, who looks at unsent_bytes()
+  size_t unsent_ = 0;
+  size_t writing_bytes_ = 0;
+  bool writing_ = true;  // or may not yet
+  MemberTag<Pipe> read_done_{*this, &Pipe::read_done};
+  MemberTag<Pipe> write_done_{*this, &Pipe::write_done};
 };
 
 // The user's end of a pipe.

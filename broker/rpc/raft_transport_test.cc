@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include "broker/io/posix/epoll_event_loop.h"
 #include "broker/io/posix/real_clock.h"
 #include "broker/rpc/raft.pb.h"
 #include "broker/rpc/raft_codec.h"
@@ -115,7 +114,8 @@ TEST(RaftCodec, what_is_no_message_is_malformed) {
 class RaftTransportTest : public ::testing::Test {
  protected:
   struct Node {
-    std::unique_ptr<io::posix::EpollEventLoop> loop;
+    std::unique_ptr<RpcLoops> loops;
+    std::unique_ptr<QueueEventLoop> loop;
     std::unique_ptr<Channels> channels;
     std::unique_ptr<GrpcRaftTransport> transport;
     std::unique_ptr<RpcServer> server;
@@ -127,7 +127,8 @@ class RaftTransportTest : public ::testing::Test {
                         .node = BrokerId{id},
                         .directory_id = member_of(id).directory,
                         .incarnation = Uuid::from_random(6, static_cast<uint64_t>(++incarnations_))};
-    if (!node.loop) node.loop = io::posix::EpollEventLoop::start("raft").value();
+    node.loops = std::make_unique<RpcLoops>();
+    node.loop = node.loops->start("raft", clock_).value();
     node.channels = std::make_unique<Channels>(
         ChannelsOptions{.self = self, .address_of = [this](BrokerId broker) -> Result<io::Endpoint> {
                           MutexLock lock(mutex_);
@@ -149,8 +150,8 @@ class RaftTransportTest : public ::testing::Test {
           broken_.insert(broker);
           changed_.notify_all();
         });
-    auto server =
-        RpcServer::open({.at = at, .self = self, .streams = {{GrpcRaftTransport::kMethod, node.transport.get()}}});
+    auto server = RpcServer::open(
+        *node.loops, {.at = at, .self = self, .streams = {{GrpcRaftTransport::kMethod, node.transport.get()}}});
     EXPECT_TRUE(server) << server.error().to_string();
     node.server = std::move(server).value();
     MutexLock lock(mutex_);

@@ -1,8 +1,10 @@
 #include "broker/rpc/wire/grpc_runtime.h"
 
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 
+#include <absl/synchronization/mutex.h>
 #include <grpc/grpc.h>
 #include <grpc/support/log.h>
 #include <grpcpp/create_channel.h>
@@ -34,6 +36,10 @@ void prepare_grpc() {
       static const Logger log("grpc");
       log.debug("gRPC says", {{"message", std::string(line->message)}});
     });
+    // Each queue polls the sockets of its own calls (rpc/queue_event_loop.h); read when gRPC starts.
+    ::setenv("GRPC_POLL_STRATEGY", "poll", 1);
+    // Debian's Abseil looks for cycles in the order of gRPC's locks, in one graph for all threads.
+    absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
     grpc_init();  // never shut down again
     static Anchor* const anchor = new Anchor;
     anchor->stub.UnaryCall(&anchor->context, "/none", grpc::StubOptions(), &anchor->request, &anchor->answer,
