@@ -1,7 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 
+#include "broker/base/clock.h"
 #include "broker/base/config_table.h"
 
 namespace millrace::replication {
