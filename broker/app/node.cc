@@ -21,6 +21,10 @@ void Progress::on_progress(const replication::Partition& partition) {
   if (GroupHost* host = groups.load(std::memory_order_acquire)) host->progress(partition);
 }
 
+void Progress::on_opened() {
+  if (purgatory) purgatory->wake(server::kPartitionsOpened);
+}
+
 Node::State::State(NodeConfig node_config, NodeEvents node_events)
     : config(std::move(node_config)),
       events(std::move(node_events)),

@@ -50,6 +50,7 @@ namespace millrace::app {
 class Progress final : public replication::PartitionListener {
  public:
   void on_progress(const replication::Partition& partition) override;
+  void on_opened() override;
   server::Purgatory* purgatory = nullptr;
   std::atomic<GroupHost*> groups{nullptr};
 };

@@ -119,6 +119,7 @@ void PartitionManager::State::open_all(std::vector<Opening> openings) {
       missing.insert_or_assign(std::move(id), std::move(openings[i]));
     }
   }
+  if (!openings.empty() && options.listener != nullptr) options.listener->on_opened();
 }
 
 Result<std::shared_ptr<Partition>> PartitionManager::State::open_one(const Opening& opening) {

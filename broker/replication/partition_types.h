@@ -34,6 +34,8 @@ class PartitionListener {
   virtual ~PartitionListener() = default;
   // The log end, the high watermark or the flushed offset moved, or leadership or the log's health changed.
   virtual void on_progress(const Partition& partition) = 0;
+  // Partitions have come to this broker, and are found now. On the thread of PartitionManager::apply().
+  virtual void on_opened() {}
 };
 
 // Told by partitions that lead replicas elsewhere when their in-sync sets need care; see IsrKeeper. Thread-safe; called

@@ -53,7 +53,7 @@ void Connection::read_later() {
 }
 
 bool Connection::may_take_more() const {
-  return is_open() && !ends_as_ && memory_place_ == 0 && mute_timer_ == 0 &&
+  return is_open() && !ends_as_ && !held_ && memory_place_ == 0 && mute_timer_ == 0 &&
          slots_.size() - first_slot_ < kInProgressMax && in_progress_bytes_ < kInProgressBytesMax &&
          out_.size() + done_bytes_ < kUnsentBytesMax;
 }
@@ -181,6 +181,18 @@ void Connection::watch_for_deafness() {
 void Connection::drain() {
   ends_as_ = CloseReason::shutting_down;
   after_progress();
+}
+
+bool Connection::hold() {
+  if (held_ || shared_.clock.now() < no_hold_until_) return false;
+  held_ = true;
+  return true;
+}
+
+void Connection::go_on(bool in_vain) {
+  held_ = false;
+  if (in_vain) no_hold_until_ = shared_.clock.now() + kVainHoldPause;
+  read_soon();
 }
 
 void Connection::mute(std::chrono::milliseconds time) {

@@ -40,6 +40,8 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   void complete(uint64_t sequence, Outcome outcome, OutputChain frame, std::chrono::milliseconds mute_for) override;
   void refuse(uint64_t sequence, CloseReason reason, std::string_view detail) override;
   void count_memory(uint64_t sequence, size_t bytes) override;
+  bool hold() override;
+  void go_on(bool in_vain) override;
   bool is_open() const override { return open_.load(std::memory_order_relaxed); }
 
   // What dispatch needs.
@@ -54,6 +56,7 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
  private:
   friend class Reactor;
   static constexpr std::chrono::seconds kFrameStallMax{30};  // a request that stops in the middle holds memory
+  static constexpr std::chrono::seconds kVainHoldPause{1};   // until the connection is held again
   static constexpr int kReadsPerTurn = 16;                   // then the reactor's other connections have their turn
 
   // The place of one request's reply.
@@ -100,6 +103,8 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   uint64_t memory_place_ = 0;           // in the line for memory; 0: does not wait
   int64_t admitted_bytes_ = 0;          // of the frame under way, charged
   std::optional<CloseReason> ends_as_;  // nothing more is read, and it is closed so when nothing is owed
+  bool held_ = false;                   // by a request that must not be overtaken
+  TimePoint no_hold_until_{};
   TimePoint muted_until_{};
   io::TimerId mute_timer_ = 0;
   io::TimerId stall_timer_ = 0;

@@ -120,6 +120,48 @@ TEST_P(ConnectionTest, a_muted_connection_is_answered_at_once_and_read_later) {
   EXPECT_GE(clock_.now() - muted, std::chrono::milliseconds(990));
 }
 
+TEST_P(ConnectionTest, what_follows_a_request_that_holds_the_connection_is_handled_once_it_goes_on) {
+  start();
+  TestClient& client = connect();
+  client.send(request(0, "now0") + request(1, "hold1") + request(2, "now2"));
+  ASSERT_TRUE(until([&] { return handled_.size() == 2; }));
+  client.send(request(3, "now3"));
+  scheduler_.run_for(std::chrono::seconds(1));
+  EXPECT_EQ(handled_.size(), 2u);
+  go_on("hold1", false);
+  EXPECT_TRUE(until([&] { return client.replies().size() == 4; }));
+  EXPECT_EQ(client.replies(), (Replies{"0:now0", "1:hold1", "2:now2", "3:now3"}));
+}
+
+TEST_P(ConnectionTest, a_connection_that_was_held_in_vain_is_not_held_again_soon) {
+  start();
+  TestClient& client = connect();
+  for (const bool in_vain : {false, true}) {
+    const std::string text = in_vain ? "hold in vain" : "hold";
+    client.send(request(0, text));
+    ASSERT_TRUE(until([&] { return waiting_.contains(text); }));
+    go_on(text, in_vain);
+  }
+  client.send(request(0, "hold soon"));
+  ASSERT_TRUE(until([&] { return answer("hold soon"); }));
+  scheduler_.run_for(std::chrono::seconds(2));
+  client.send(request(0, "hold later"));
+  ASSERT_TRUE(until([&] { return waiting_.contains("hold later"); }));
+  EXPECT_EQ(held_, (std::vector<bool>{true, true, false, true}));
+  go_on("hold later", false);
+}
+
+TEST_P(ConnectionTest, the_end_of_a_held_connection_is_seen_when_it_goes_on) {
+  start();
+  TestClient& client = connect();
+  client.send(request(0, "hold"));
+  ASSERT_TRUE(until([&] { return waiting_.contains("hold"); }));
+  client.disconnect();
+  scheduler_.run_for(std::chrono::seconds(1));
+  go_on("hold", false);
+  EXPECT_TRUE(until([&] { return closed(CloseReason::peer) == 1; }));
+}
+
 TEST_P(ConnectionTest, at_most_so_many_requests_are_in_progress) {
   start();
   TestClient& client = connect();

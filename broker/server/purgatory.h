@@ -23,6 +23,7 @@ namespace millrace::server {
 // any 64-bit number that cannot be mistaken for one.
 using WatchKey = uint64_t;
 inline WatchKey watch_key(const void* object) { return reinterpret_cast<uintptr_t>(object); }
+inline constexpr WatchKey kPartitionsOpened = 1;  // some have come to this broker
 
 enum class WakeReason : uint8_t { ready, deadline, shutting_down };
 

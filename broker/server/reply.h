@@ -33,6 +33,9 @@ class ReplySink {
   virtual void refuse(uint64_t sequence, CloseReason reason, std::string_view detail) = 0;
   // What the request takes beside its frame, until it is completed. On the connection's loop.
   virtual void count_memory(uint64_t sequence, size_t bytes) { (void)sequence, (void)bytes; }
+  // See Reply::hold.
+  virtual bool hold() { return false; }
+  virtual void go_on(bool in_vain) { (void)in_vain; }
 };
 
 // The place of one request's reply in the order of its connection. Move-only; completed exactly once, from any thread:
@@ -60,6 +63,8 @@ class ReplySlot {
     if (bytes >= kCountedBytesMin) sink_->count_memory(sequence_, bytes);
   }
   static constexpr size_t kCountedBytesMin = 4 << 10;
+  bool hold() { return sink_->hold(); }
+  void go_on(bool in_vain) { sink_->go_on(in_vain); }
   bool is_connection_open() const { return sink_ != nullptr && sink_->is_open(); }
   int16_t version() const { return version_; }
   protocol::ApiKey api() const { return api_; }
@@ -104,6 +109,12 @@ class Reply {
   // The protocol has no reply for this, or the client must notice (an error under acks=0). Logged and counted with
   // `reason`, a constant text.
   void close_connection(std::string_view reason) { slot_.close_connection(reason); }
+  // What follows on the connection waits until go_on(), for it must not overtake this request, which waits for
+  // something that should be here in a moment. False: it may not, for it did so in vain a short time ago. On the
+  // connection's loop.
+  bool hold() { return slot_.hold(); }
+  // On that loop, before the reply is sent. `in_vain`: what was waited for has not come.
+  void go_on(bool in_vain) { slot_.go_on(in_vain); }
   // False when nobody will read the reply any more: waiting for it may be cut short. It must still be completed.
   bool is_connection_open() const { return slot_.is_connection_open(); }
 

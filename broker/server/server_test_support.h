@@ -49,8 +49,8 @@ class ServerTest : public testing::TestWithParam<uint64_t> {
   };
 
   // "now…" is answered with itself, "wait…" when the test says so, "none…" not at all, "close…" with the end of the
-  // connection, "mute…" with itself and a second of silence, "big…" with 400,000 bytes; "heavy…" says that it takes a
-  // megabyte more and waits.
+  // connection, "hold…" as "wait…", with the connection held, "mute…" with itself and a second of silence, "big…" with
+  // 400,000 bytes; "heavy…" says that it takes a megabyte more and waits.
   static void handle(RawRequest request) {
     ServerTest& test = *static_cast<TestServices&>(request.services).test;
     const std::string text(request.body.text());
@@ -58,7 +58,8 @@ class ServerTest : public testing::TestWithParam<uint64_t> {
     const bool is_heavy = text.starts_with("heavy");
     if (is_heavy) request.reply.count_memory(1 << 20);
     Reply<Text> reply(std::move(request.reply));
-    if (is_heavy || text.starts_with("wait")) {
+    if (text.starts_with("hold")) test.held_.push_back(reply.hold());
+    if (is_heavy || text.starts_with("wait") || text.starts_with("hold")) {
       test.waiting_.emplace(text, std::make_unique<Reply<Text>>(std::move(reply)));
     } else if (text.starts_with("none")) {
       reply.no_response();
@@ -122,6 +123,10 @@ class ServerTest : public testing::TestWithParam<uint64_t> {
     waiting_.erase(found);
     return true;
   }
+  void go_on(const std::string& text, bool in_vain) {
+    waiting_.at(text)->go_on(in_vain);
+    answer(text);
+  }
   uint64_t closed(CloseReason reason) const { return server_->metrics().closed[static_cast<size_t>(reason)].value(); }
 
   struct Waiting : std::map<std::string, std::unique_ptr<Reply<Text>>> {
@@ -140,6 +145,7 @@ class ServerTest : public testing::TestWithParam<uint64_t> {
   TestServices services_;
   std::vector<std::string> handled_;
   Waiting waiting_;
+  std::vector<bool> held_;  // whether each "hold…" was
   std::vector<std::unique_ptr<TestClient>> clients_;
   std::unique_ptr<Server> server_;
 };

@@ -90,6 +90,7 @@ class BrokerRun final : public control::BrokerLifecycleEvents,
   bool is_here() const override { return quorum_->host().is_active(); }
   void forward(Bytes frame, const server::RequestContext& context, Done done) override;
   void on_progress(const replication::Partition& partition) override;
+  void on_opened() override { purgatory_->wake(server::kPartitionsOpened); }
 
   World& world_;
   const Machine& machine_;

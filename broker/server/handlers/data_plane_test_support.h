@@ -63,6 +63,7 @@ class DataPlaneTest : public ::testing::Test, private replication::PartitionList
   ~DataPlaneTest() override { purgatory_.shut_down(); }
 
   void on_progress(const replication::Partition& partition) override { purgatory_.wake(watch_key(&partition)); }
+  void on_opened() override { purgatory_.wake(kPartitionsOpened); }
 
   // ---- the cluster
   Uuid create(const std::string& topic, int32_t partitions = 1, BrokerId leader = kSelf,
@@ -112,6 +113,7 @@ class DataPlaneTest : public ::testing::Test, private replication::PartitionList
       body.insert(body.end(), bytes.data(), bytes.data() + bytes.size());
     }
     auto catcher = std::make_shared<ReplyCatcher>();
+    catcher->may_hold = connections_hold_;
     run({.services = services_,
          .context = {.api = api,
                      .version = version,
@@ -129,6 +131,7 @@ class DataPlaneTest : public ::testing::Test, private replication::PartitionList
   io::sim::SimScheduler scheduler_{machine_.clock, 17};
   std::unique_ptr<io::sim::SimEventLoop> loop_ = scheduler_.make_loop();
   std::string client_id_ = "client";
+  bool connections_hold_ = false;  // when asked to
   std::shared_ptr<const ConnectionInfo> connection_ = std::make_shared<const ConnectionInfo>(
       ConnectionInfo{.id = 1, .peer = {}, .local = {}, .listener = "PLAINTEXT", .loop = loop_.get()});
   ConfigValues static_values_;

@@ -31,12 +31,21 @@ constexpr int16_t kFirstZstdVersion = 7;   // KIP-110
 constexpr int16_t kFirstHintVersion = 10;  // KIP-951
 constexpr std::string_view kAdminClientId = "__admin_client";
 
-// An append that is not acknowledged yet, and where its answer goes.
+// A client may hear of a new partition from another broker before this one has it. Its records wait so long, because
+// it would otherwise wait for its own pause before it sends them again, and behind those that follow.
+constexpr std::chrono::milliseconds kArrivalWaitMax{100};
+
+// A partition of the request, by its place there and in the response.
+struct Place {
+  size_t topic = 0;
+  size_t index = 0;
+};
+
+// An append that is not acknowledged yet.
 struct Unacknowledged {
   std::shared_ptr<replication::Partition> partition;
   replication::Appended appended;
-  size_t topic = 0;
-  size_t index = 0;
+  Place place;
 };
 
 struct Refusal {
@@ -80,6 +89,13 @@ Refusal refuse(const protocol::Records& records, int16_t version) {
   return {};
 }
 
+// Not known here, or known to be led here and not open yet.
+bool should_be_here_soon(const PartitionLookup& found) {
+  return found.partition == nullptr &&
+         (found.error == ErrorCode::unknown_topic_or_partition || found.error == ErrorCode::unknown_topic_id ||
+          found.error == ErrorCode::kafka_storage_error);
+}
+
 // One produce request from its decoding to its reply. On the connection's reactor, but for settle(), which runs
 // wherever a partition makes progress, one call at a time.
 class Produce {
@@ -88,6 +104,10 @@ class Produce {
       : services_(services), context_(std::move(context)), acks_(acks), reply_(std::move(reply)) {}
 
   void append_all(ProduceRequest& request);
+  // Some partitions are not here, and should be soon: nothing was done for them, and the connection is held.
+  bool is_early() const { return !early_.empty(); }
+  bool have_arrived() const;
+  void append_early(ProduceRequest& request);  // or refuses what has not come
   void refuse_all(const ProduceRequest& request, ErrorCode code);
   bool is_settled() const { return waiting_.empty(); }
   bool settle();
@@ -96,11 +116,10 @@ class Produce {
   void send();
 
  private:
-  // Fills `answer`; what it yields must be acknowledged before the answer holds.
-  std::optional<Unacknowledged> append(std::string_view topic, const Uuid& topic_id, protocol::Records& records,
-                                       PartitionAnswer& answer);
-  PartitionAnswer& answer(const Unacknowledged& one) {
-    return response_.responses[one.topic].partition_responses[one.index];
+  void append(protocol::Records& records, const Place& place);
+  PartitionLookup find(const Place& place) const;
+  PartitionAnswer& answer(const Place& place) {
+    return response_.responses[place.topic].partition_responses[place.index];
   }
   void add_leader_hints();
 
@@ -111,6 +130,9 @@ class Produce {
   Reply<ProduceResponse> reply_;
   ProduceResponse response_;
   std::vector<Unacknowledged> waiting_;
+  std::vector<Place> early_;
+  bool is_held_ = false;  // the connection, by this
+  bool may_hold_ = true;
 };
 
 void Produce::append_all(ProduceRequest& request) {
@@ -118,44 +140,61 @@ void Produce::append_all(ProduceRequest& request) {
   for (size_t t = 0; t < request.topic_data.size(); ++t) {
     auto& topic = request.topic_data[t];
     TopicAnswer& topic_answer = response_.responses[t];
-    topic_answer.partition_responses.resize(topic.partition_data.size());
-    for (size_t p = 0; p < topic.partition_data.size(); ++p) {
-      PartitionAnswer& answer = topic_answer.partition_responses[p];
-      answer.index = topic.partition_data[p].index;
-      if (auto unacknowledged = append(topic.name, topic.topic_id, topic.partition_data[p].records, answer)) {
-        unacknowledged->topic = t;
-        unacknowledged->index = p;
-        waiting_.push_back(std::move(*unacknowledged));
-      }
-    }
     topic_answer.name = std::move(topic.name);
     topic_answer.topic_id = topic.topic_id;
+    topic_answer.partition_responses.resize(topic.partition_data.size());
+    for (size_t p = 0; p < topic.partition_data.size(); ++p) {
+      topic_answer.partition_responses[p].index = topic.partition_data[p].index;
+      append(topic.partition_data[p].records, {t, p});
+    }
   }
 }
 
-std::optional<Unacknowledged> Produce::append(std::string_view topic, const Uuid& topic_id, protocol::Records& records,
-                                              PartitionAnswer& answer) {
-  const auto refused = [&answer](ErrorCode code, std::string message) {
-    fail(answer, code, std::move(message));
-    return std::nullopt;
-  };
-  PartitionLookup found = find_partition(services_, topic, topic_id, PartitionIndex{answer.index});
+PartitionLookup Produce::find(const Place& place) const {
+  const TopicAnswer& topic = response_.responses[place.topic];
+  return find_partition(services_, topic.name, topic.topic_id,
+                        PartitionIndex{topic.partition_responses[place.index].index});
+}
+
+bool Produce::have_arrived() const {
+  return std::all_of(early_.begin(), early_.end(),
+                     [this](const Place& place) { return !should_be_here_soon(find(place)); });
+}
+
+void Produce::append_early(ProduceRequest& request) {
+  may_hold_ = false;
+  const bool in_vain = !have_arrived();
+  for (const Place& place : std::exchange(early_, {})) {
+    append(request.topic_data[place.topic].partition_data[place.index].records, place);
+  }
+  if (std::exchange(is_held_, false)) reply_.go_on(in_vain);
+}
+
+void Produce::append(protocol::Records& records, const Place& place) {
+  PartitionAnswer& answer = this->answer(place);
+  PartitionLookup found = find(place);
+  if (found.partition == nullptr && should_be_here_soon(found) && may_hold_) {
+    is_held_ = is_held_ || reply_.hold();
+    may_hold_ = is_held_;
+    if (is_held_) return early_.push_back(place);
+  }
   if (found.partition == nullptr && holds_batch(records)) {
+    const TopicAnswer& topic = response_.responses[place.topic];
     found.partition = services_.partitions->note_refused(
-        {.topic = std::string(topic),
-         .topic_id = topic_id,
+        {.topic = topic.name,
+         .topic_id = topic.topic_id,
          .partition = PartitionIndex{answer.index},
          .header = protocol::BatchHeader::decode(records.bytes().data()),
          .reason = found.error == ErrorCode::not_leader_or_follower ? Errc::not_leader
                    : found.error == ErrorCode::kafka_storage_error  ? Errc::storage_offline
                                                                     : Errc::unknown_topic_or_partition});
   }
-  if (found.partition == nullptr) return refused(found.error, {});
+  if (found.partition == nullptr) return fail(answer, found.error);
   if (found.partition->is_internal() && *context_.client_id != kAdminClientId) {
-    return refused(ErrorCode::invalid_topic_exception, "internal topics are written by the brokers only");
+    return fail(answer, ErrorCode::invalid_topic_exception, "internal topics are written by the brokers only");
   }
   if (Refusal refusal = refuse(records, context_.version); refusal.code != ErrorCode::none) {
-    return refused(refusal.code, std::move(refusal.message));
+    return fail(answer, refusal.code, std::move(refusal.message));
   }
   // The slice of the frame becomes the log's: nobody else has it any more.
   Bytes batch = records.bytes();
@@ -163,11 +202,11 @@ std::optional<Unacknowledged> Produce::append(std::string_view topic, const Uuid
   Result<replication::Appended> appended = found.partition->append(std::move(batch), acks_);
   if (!appended) {
     is_cut_off_ = is_cut_off_ || found.partition->is_cut_off();
-    return refused(to_error_code(appended.error().code), std::move(appended.error().context));
+    return fail(answer, to_error_code(appended.error().code), std::move(appended.error().context));
   }
   fill(answer, *appended);
-  if (appended->acknowledged || acks_ == Acks::none) return std::nullopt;
-  return Unacknowledged{.partition = std::move(found.partition), .appended = *appended};
+  if (appended->acknowledged || acks_ == Acks::none) return;
+  waiting_.push_back({.partition = std::move(found.partition), .appended = *appended, .place = place});
 }
 
 void Produce::refuse_all(const ProduceRequest& request, ErrorCode code) {
@@ -188,7 +227,7 @@ bool Produce::settle() {
     const Result<bool> acknowledged = one.partition->is_acknowledged(one.appended);
     if (!acknowledged) {
       is_cut_off_ = is_cut_off_ || one.partition->is_cut_off();
-      fail(answer(one), to_error_code(acknowledged.error().code), acknowledged.error().context);
+      fail(answer(one.place), to_error_code(acknowledged.error().code), acknowledged.error().context);
     }
     return !acknowledged || *acknowledged;
   });
@@ -204,7 +243,7 @@ std::vector<WatchKey> Produce::keys() const {
 
 // The records may be there all the same: the client is told that we do not know.
 void Produce::time_out() {
-  for (const Unacknowledged& one : waiting_) fail(answer(one), ErrorCode::request_timed_out);
+  for (const Unacknowledged& one : waiting_) fail(answer(one.place), ErrorCode::request_timed_out);
   waiting_.clear();
 }
 
@@ -234,19 +273,9 @@ void Produce::add_leader_hints() {
   hints.add_endpoints(response_.node_endpoints);
 }
 
-void handle_produce(Services& services, RequestContext context, ProduceRequest request, Reply<ProduceResponse> reply) {
-  const bool known_acks = request.acks >= -1 && request.acks <= 1;
-  const Acks acks = known_acks ? static_cast<Acks>(request.acks) : Acks::all;
-  io::EventLoop& loop = context.loop();
-  const TimePoint deadline = services.clock->now() + std::chrono::milliseconds(std::max(request.timeout_ms, 0));
-  auto produce = std::make_shared<Produce>(services, std::move(context), acks, std::move(reply));
-  if (!known_acks) {
-    produce->refuse_all(request, ErrorCode::invalid_required_acks);
-  } else if (request.transactional_id) {
-    produce->refuse_all(request, ErrorCode::invalid_txn_state);
-  } else {
-    produce->append_all(request);
-  }
+// Answers once everything is acknowledged.
+void answer_when_settled(Services& services, io::EventLoop& loop, const std::shared_ptr<Produce>& produce,
+                         TimePoint deadline) {
   if (produce->is_settled()) return produce->send();
   services.purgatory->park({.loop = &loop,
                             .ready = [produce] { return produce->settle(); },
@@ -256,6 +285,33 @@ void handle_produce(Services& services, RequestContext context, ProduceRequest r
                                   produce->send();
                                 }},
                            produce->keys(), deadline);
+}
+
+void handle_produce(Services& services, RequestContext context, ProduceRequest request, Reply<ProduceResponse> reply) {
+  const bool known_acks = request.acks >= -1 && request.acks <= 1;
+  const Acks acks = known_acks ? static_cast<Acks>(request.acks) : Acks::all;
+  io::EventLoop& loop = context.loop();
+  const TimePoint now = services.clock->now();
+  const TimePoint deadline = now + std::chrono::milliseconds(std::max(request.timeout_ms, 0));
+  auto produce = std::make_shared<Produce>(services, std::move(context), acks, std::move(reply));
+  if (!known_acks) {
+    produce->refuse_all(request, ErrorCode::invalid_required_acks);
+  } else if (request.transactional_id) {
+    produce->refuse_all(request, ErrorCode::invalid_txn_state);
+  } else {
+    produce->append_all(request);
+  }
+  if (!produce->is_early()) return answer_when_settled(services, loop, produce, deadline);
+  const WatchKey key = kPartitionsOpened;
+  services.purgatory->park({.loop = &loop,
+                            .ready = [produce] { return produce->have_arrived(); },
+                            .finish =
+                                [&services, &loop, produce, deadline,
+                                 kept = std::make_shared<ProduceRequest>(std::move(request))](WakeReason) {
+                                  produce->append_early(*kept);
+                                  answer_when_settled(services, loop, produce, deadline);
+                                }},
+                           {&key, 1}, std::min(deadline, now + kArrivalWaitMax));
 }
 
 }  // namespace

@@ -128,6 +128,49 @@ TEST_F(ProduceTest, a_log_that_could_not_be_opened_is_a_storage_error) {
   EXPECT_EQ(code(produce("t", make_batch({"a"}))), ErrorCode::kafka_storage_error);
 }
 
+TEST_F(ProduceTest, records_of_a_partition_that_comes_in_a_moment_wait_for_it_and_hold_what_follows_them) {
+  connections_hold_ = true;
+  create("here");
+  ProduceRequest both = request("new", 0, make_batch({"a"}), {});
+  add(both, "here", 0, make_batch({"b"}));
+  const auto sent = send(both);
+  EXPECT_FALSE(sent.is_answered());
+  EXPECT_TRUE(sent.reply->is_held);
+  EXPECT_EQ(read("here"), Values{"b"}) << "does not wait";
+  create("new");
+  scheduler_.run_for(Duration::zero());
+  EXPECT_FALSE(sent.reply->is_held);
+  EXPECT_FALSE(sent.reply->waited_in_vain);
+  const ProduceResponse response = sent.response();
+  EXPECT_EQ(response.responses[0].name, "new");
+  EXPECT_EQ(response.responses[0].partition_responses[0].error_code, 0);
+  EXPECT_EQ(response.responses[1].name, "here");
+  EXPECT_EQ(response.responses[1].partition_responses[0].error_code, 0);
+  EXPECT_EQ(read("new"), Values{"a"});
+}
+
+TEST_F(ProduceTest, a_partition_that_does_not_come_is_unknown_after_a_moment) {
+  connections_hold_ = true;
+  const auto sent = produce("missing", make_batch({"a"}));
+  create("other");
+  scheduler_.run_for(std::chrono::milliseconds(99));
+  EXPECT_FALSE(sent.is_answered());
+  scheduler_.run_for(std::chrono::milliseconds(2));
+  EXPECT_EQ(code(sent), ErrorCode::unknown_topic_or_partition);
+  EXPECT_FALSE(sent.reply->is_held);
+  EXPECT_TRUE(sent.reply->waited_in_vain);
+}
+
+TEST_F(ProduceTest, nothing_waits_for_a_partition_longer_than_its_request_or_the_broker) {
+  connections_hold_ = true;
+  EXPECT_EQ(code(produce("missing", make_batch({"a"}), {.timeout_ms = 0})), ErrorCode::unknown_topic_or_partition);
+  const auto sent = produce("missing", make_batch({"a"}));
+  EXPECT_FALSE(sent.is_answered());
+  purgatory_.shut_down();
+  scheduler_.run_for(Duration::zero());
+  EXPECT_EQ(code(sent), ErrorCode::unknown_topic_or_partition);
+}
+
 TEST_F(ProduceTest, acks_other_than_minus_one_zero_and_one_are_refused) {
   create("t");
   for (const int16_t acks : {int16_t{2}, int16_t{-2}, int16_t{100}}) {

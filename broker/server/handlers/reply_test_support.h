@@ -32,6 +32,12 @@ class ReplyCatcher final : public ReplySink {
     reason_ = reason;
   }
   bool is_open() const override { return !outcome_ && !closed_; }
+  bool hold() override { return may_hold && !std::exchange(is_held, true); }
+  void go_on(bool in_vain) override {
+    is_held = false;
+    waited_in_vain = in_vain;
+  }
+  bool may_hold = false, is_held = false, waited_in_vain = false;
   bool is_closed() const { return closed_; }
 
   std::optional<Outcome> outcome() const { return outcome_; }
