@@ -62,6 +62,8 @@ void Cluster::see(BrokerId broker, const metadata::ImagePointer& image) {
   }
 }
 
+void Cluster::cut_clients(BrokerId broker, bool silently) { clients_->lose(broker, silently); }
+
 SimNode* Cluster::controller() {
   for (const auto& node : nodes_) {
     if (node->is_running() && node->run()->quorum() != nullptr && node->run()->quorum()->host().controller()) {

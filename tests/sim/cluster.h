@@ -55,6 +55,7 @@ class Cluster {
   }
   // The broker that is the controller, if one is.
   SimNode* controller();
+  void cut_clients(BrokerId broker, bool silently);  // off that broker
   bool is_healed() const { return is_healed_; }
   bool is_draining() const { return is_draining_; }  // producers end what they have begun
   Duration within(int64_t from_ms, int64_t to_ms) {

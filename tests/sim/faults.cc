@@ -56,7 +56,7 @@ void Faults::one() {
   World& world = cluster_.world();
   SimNode& node = cluster_.any_node();
   SimNode& other = cluster_.any_node();
-  switch (world.random.below(14)) {
+  switch (world.random.below(20)) {
     case 0:
     case 1:
     case 2:
@@ -79,8 +79,17 @@ void Faults::one() {
     case 11:
     case 12:
       return move_leaders();
-    default:
+    case 13:
       return reassign();
+    case 14:
+    case 15:
+      return full_disk(node);
+    case 16:
+      return cut_clients(node);
+    case 17:
+      return change_voters();
+    default:
+      return make_or_delete_topic();
   }
 }
 
@@ -178,6 +187,24 @@ void Faults::slow_disk(SimNode& node) {
   world.later(cluster_.within(200, 3000), [&node] { node.slow_down({}, {}); });
 }
 
+// What cannot be written is refused, and a metadata log that cannot be written ends the process.
+void Faults::full_disk(SimNode& node) {
+  World& world = cluster_.world();
+  world.trace.count("full disks");
+  world.trace.line("the disk of " + node.name() + " is full");
+  node.fill_disk(world.random.below(2000));
+  world.later(cluster_.within(50, 3000), [this, &node] {
+    node.empty_disk();
+    if (!node.is_running()) node.start();
+  });
+}
+
+void Faults::cut_clients(SimNode& node) {
+  World& world = cluster_.world();
+  world.trace.count("clients cut off");
+  cluster_.cut_clients(node.id(), world.random.chance(2));
+}
+
 void Faults::turn_clock(SimNode& node) {
   World& world = cluster_.world();
   world.trace.count("clock changes");
@@ -209,6 +236,46 @@ void Faults::reassign() {
   controller->run()->quorum()->host().controller()->alter_reassignments(std::move(command), [](const auto&) {});
 }
 
+// A broker that follows the log gets a vote, or one that votes loses it.
+void Faults::change_voters() {
+  SimNode* controller = cluster_.controller();
+  if (controller == nullptr) return;
+  control::MetadataQuorum& quorum = *controller->run()->quorum();
+  const Result<control::QuorumDescription> now = quorum.describe();
+  if (!now || now->replicas.empty()) return;
+  World& world = cluster_.world();
+  const control::QuorumReplica& chosen = now->replicas[world.random.below(now->replicas.size())];
+  const auto change = chosen.kind == control::QuorumReplica::Kind::observer ? &control::QuorumMembership::add_voter
+                                                                            : &control::QuorumMembership::remove_voter;
+  world.trace.count("changes of the quorum asked for");
+  (quorum.*change)(chosen.name, milliseconds(3000), [&world](const Result<Unit>& done) {
+    if (done) world.trace.count("changes of the quorum made");
+  });
+}
+
+// Few names, so that brokers come back to topics that have been made anew meanwhile.
+void Faults::make_or_delete_topic() {
+  SimNode* controller = cluster_.controller();
+  if (controller == nullptr) return;
+  World& world = cluster_.world();
+  const std::string name = "passing-" + std::to_string(world.random.below(3));
+  metadata::Controller& asked = *controller->run()->quorum()->host().controller();
+  if (cluster_.image().find_topic(name) != nullptr) {
+    world.trace.count("topics deleted");
+    return asked.delete_topics({.topics = {name}}, [](const auto&) {});
+  }
+  world.trace.count("topics made");
+  metadata::NewTopic topic{.name = name, .partitions = 2, .replication_factor = 3};
+  asked.create_topics({.topics = {std::move(topic)}}, [](const auto&) {});
+}
+
+// What a full disk has ended and nothing else starts again.
+void Faults::start_again() {
+  for (const auto& node : cluster_.nodes()) {
+    if (!node->is_running()) node->start();
+  }
+}
+
 void Faults::end() {
   ended_ = true;
   World& world = cluster_.world();
@@ -219,13 +286,15 @@ void Faults::end() {
   world.peers.set_break(0);
   for (const auto& a : cluster_.nodes()) {
     a->slow_down({}, {});
+    a->empty_disk();
     a->spare();
     for (const auto& b : cluster_.nodes()) {
       world.links.unblock(a->id(), b->id());
       world.peers.unblock(a->id(), b->id());
     }
-    if (!a->is_running()) a->start();
   }
+  start_again();
+  world.later(milliseconds(1), [this] { start_again(); });  // whoever was ending
 }
 
 }  // namespace millrace::sim

@@ -30,9 +30,14 @@ class Faults {
   void block(SimNode& from, SimNode& to, bool both);
   void bad_weather();
   void slow_disk(SimNode& node);
+  void full_disk(SimNode& node);
   void turn_clock(SimNode& node);
+  void cut_clients(SimNode& node);
   void move_leaders();
   void reassign();
+  void change_voters();
+  void make_or_delete_topic();
+  void start_again();
 
   Cluster& cluster_;
   bool ended_ = false;

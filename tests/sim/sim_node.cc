@@ -100,6 +100,12 @@ void SimNode::suspend(Duration time) {
   run_->suspend(world_.clock.now() + time);
 }
 
+void SimNode::fill_disk(uint64_t room) {
+  const auto space = fs_.disk_space("/");
+  ENSURE(space);
+  fs_.set_capacity(space->total_bytes - space->usable_bytes + room);
+}
+
 void SimNode::die_at_call(uint64_t skip) {
   dies_after_ = skip >= SimFileSystem::kNever / 2 ? SimFileSystem::kNever : fs_.calls() + skip;
   fs_.die_at_call(skip);

@@ -33,6 +33,9 @@ class SimNode {
   void spare();  // it does not, if it has not yet
   // A write or flush of the disk takes so long; zero: no time.
   void slow_down(Duration per_write, Duration per_flush) { per_write_ = per_write, per_flush_ = per_flush; }
+  // So many more bytes fit on the disk, until it is emptied.
+  void fill_disk(uint64_t room);
+  void empty_disk() { fs_.set_capacity(io::sim::SimFileSystem::kNever); }
 
   BrokerId id() const { return machine_.id; }
   const std::string& name() const { return name_; }
