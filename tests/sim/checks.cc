@@ -39,9 +39,10 @@ void Checks::image_seen(BrokerId broker, const metadata::ClusterImage& image) {
     for (size_t p = 0; p < topic->partitions.size(); ++p) {
       const metadata::PartitionImage& state = topic->partitions[p];
       const Place place{name, static_cast<int32_t>(p)};
-      note_state(place, state);
+      const Known known{topic->id, static_cast<int32_t>(p)};
+      note_state(known, place, state);
       if (state.leader == kNoBroker) continue;
-      const auto [leader, first] = leaders_.try_emplace({place, state.leader_epoch.value()}, state.leader);
+      const auto [leader, first] = leaders_.try_emplace({known, state.leader_epoch.value()}, state.leader);
       if (first) cluster_.world().trace.count("elections of partitions");
       if (leader->second != state.leader) {
         violation("one leader in an epoch", to_string(place) + " epoch " + std::to_string(state.leader_epoch.value()) +
@@ -59,8 +60,8 @@ void Checks::image_seen(BrokerId broker, const metadata::ClusterImage& image) {
 }
 
 // Says what the newest image has changed.
-void Checks::note_state(const Place& place, const metadata::PartitionImage& state) {
-  int32_t& epoch = states_.try_emplace(place, -1).first->second;
+void Checks::note_state(const Known& known, const Place& place, const metadata::PartitionImage& state) {
+  int32_t& epoch = states_.try_emplace(known, -1).first->second;
   if (state.partition_epoch <= epoch) return;
   epoch = state.partition_epoch;
   const auto names = [](const char* what, const std::vector<BrokerId>& brokers) {

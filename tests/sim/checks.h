@@ -27,7 +27,8 @@ class Checks {
   void compare_replicas();  // in the end, when all is settled
 
  private:
-  void note_state(const Place& place, const metadata::PartitionImage& state);
+  using Known = std::pair<Uuid, int32_t>;  // a partition: names of topics come again
+  void note_state(const Known& known, const Place& place, const metadata::PartitionImage& state);
   void look_at_replica(SimNode& node, const Place& place);
   void look_at_in_sync_set(const Place& place);
   void look_at_quorum(SimNode& node);
@@ -36,8 +37,8 @@ class Checks {
 
   Cluster& cluster_;
   std::map<int64_t, std::pair<uint64_t, BrokerId>> images_;   // offset -> hash, and who saw it first
-  std::map<std::pair<Place, int32_t>, BrokerId> leaders_;     // of each leader epoch
-  std::map<Place, int32_t> states_;                           // the newest partition epoch
+  std::map<std::pair<Known, int32_t>, BrokerId> leaders_;     // of each leader epoch
+  std::map<Known, int32_t> states_;                           // the newest partition epoch
   std::map<int64_t, BrokerId> terms_;                         // leaders of the quorum
   std::map<std::pair<BrokerId, uint64_t>, int64_t> commits_;  // by process
   struct Seen {

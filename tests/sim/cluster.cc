@@ -145,8 +145,22 @@ bool Cluster::is_settled() {
   return true;
 }
 
+std::string Cluster::describe(SimNode& node) {
+  const raft::NodeStatus status = node.run()->quorum()->node().status();
+  std::string text = node.name() + (status.state.role == raft::Role::leader ? " leads" : "") + " in term " +
+                     std::to_string(status.state.term.value()) + ", leader " +
+                     (status.state.leader ? std::to_string(status.state.leader->node.value()) : "unknown") +
+                     ", committed " + std::to_string(status.commit.value()) + " of " +
+                     std::to_string(status.last.value()) + ", voters";
+  for (const raft::Member& voter : status.configuration.voters) text += " " + std::to_string(voter.node.value());
+  return text;
+}
+
 std::string Cluster::describe() {
   std::string text = "acknowledged " + std::to_string(truth_.acked()) + (clients_->are_done() ? "" : ", clients wait");
+  for (const auto& node : nodes_) {
+    if (node->is_running() && node->run()->quorum() != nullptr) text += "\n  " + describe(*node);
+  }
   for (const SimTopic& topic : topics_) {
     for (int32_t p = 0; p < topic.partitions; ++p) {
       const metadata::PartitionImage* now = state({topic.name, p});

@@ -68,6 +68,7 @@ class Cluster {
   void see(BrokerId broker, const metadata::ImagePointer& image);
   bool is_settled();
   std::string describe();
+  static std::string describe(SimNode& node);  // its place in the quorum
 
   World world_;
   Truth truth_{world_.trace};

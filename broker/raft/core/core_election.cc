@@ -33,7 +33,11 @@ bool Core::heard_leader_lately() const {
 void Core::on_election_timeout() {
   restart_election_timer();
   give_up_reads(true);
-  if (may_campaign()) pre_campaign();
+  if (may_campaign()) {
+    pre_campaign();
+  } else if (auto* follower = std::get_if<Follower>(&role_)) {
+    follower->leader.reset();  // another one may lead by now; who still names this one is not followed
+  }
   // A voter that was removed without having heard of it asks in vain for votes: the log will tell.
   if (current_state().role != Role::leader && !installing()) ask_to_follow();
 }

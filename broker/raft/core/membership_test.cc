@@ -169,6 +169,18 @@ TEST(Observer, asks_its_contacts_and_follows_one_hint_at_a_time) {
   EXPECT_EQ(solo.sent<FollowRequest>(2).size(), 1u);
 }
 
+TEST(Observer, whose_leader_falls_silent_follows_the_hint_to_another_one) {
+  Solo solo({1}, 1, [](Options& options) { options.self = member(9); });
+  solo.receive_as(member(9), 1, 5, AppendRequest{});
+  ASSERT_EQ(solo->state().leader, member(1));
+  solo.pass(milliseconds(6000));
+  EXPECT_EQ(solo->state().leader, std::nullopt);
+  EXPECT_FALSE(solo.sent<FollowRequest>().empty());
+  EXPECT_TRUE(solo.sent<FollowRequest>(2).empty());
+  solo.feed(Received{{member(1), member(9), Term{6}, FollowReply{member(2)}}});
+  EXPECT_EQ(solo.sent<FollowRequest>(2).size(), 1u);
+}
+
 TEST(Transfer, tells_the_target_once_it_has_everything_and_takes_no_proposals_meanwhile) {
   Solo solo = settled();
   solo.propose("a");
