@@ -182,7 +182,8 @@ class Partition final : public storage::Flushable, public std::enable_shared_fro
   std::shared_ptr<FollowerSlot> slot_ GUARDED_BY(mutex_);   // while a link follows its leader
   std::optional<Offset> damaged_at_ GUARDED_BY(mutex_);     // a batch that cannot be read
   Offset high_watermark_ GUARDED_BY(mutex_){0};
-  bool flush_asked_ GUARDED_BY(mutex_) = false;  // of the flusher, by flush.ms, and not begun
+  bool flush_asked_ GUARDED_BY(mutex_) = false;    // of the flusher, by flush.ms, and not begun
+  bool flush_put_off_ GUARDED_BY(mutex_) = false;  // the last one, because the disk was full
   CommitMarks marks_ GUARDED_BY(mutex_);
   bool is_cut_off_ GUARDED_BY(mutex_) = false;              // leads, and refuses writes: see look_at_isolation()
   mutable uint64_t cut_off_writes_ GUARDED_BY(mutex_) = 0;  // refused because of that

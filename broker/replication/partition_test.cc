@@ -132,6 +132,20 @@ TEST_F(PartitionTest, a_failed_flush_fails_what_waits_for_it_and_takes_the_parti
   EXPECT_EQ(code(append({"b"})), Errc::storage_offline);
 }
 
+TEST_F(PartitionTest, a_flush_that_a_full_disk_puts_off_acknowledges_once_there_is_room) {
+  open(flushed_every(1));
+  const Result<Appended> appended = append({"a"});
+  ASSERT_TRUE(appended);
+  machine_.fs.set_capacity(1);
+  machine_.flusher.run_due();
+  EXPECT_FALSE(partition_->is_offline());
+  EXPECT_FALSE(*partition_->is_acknowledged(*appended));
+  machine_.fs.set_capacity(io::sim::SimFileSystem::kNever);
+  machine_.clock.advance(storage::kFlushAgainAfter);
+  machine_.flusher.run_due();
+  EXPECT_TRUE(*partition_->is_acknowledged(*appended));
+}
+
 TEST_F(PartitionTest, a_retried_batch_whose_first_copy_is_not_flushed_waits_like_the_first) {
   open(flushed_every(1));
   const auto batch = [] {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -12,6 +13,8 @@
 #include "broker/io/file_system.h"
 
 namespace millrace::storage {
+
+inline constexpr std::chrono::milliseconds kFlushAgainAfter{200};  // one that found the disk full
 
 // What a flush has to do outside the partition's mutex; see Log::begin_flush.
 struct FlushPlan {

@@ -146,11 +146,13 @@ class Log {
   // Forgets epochs without records: one that this broker led in without an append is none of the next leader's.
   void forget_empty_epochs();
 
-  // Group commit: begin under the mutex, flush the plan's files without it (several may be under way), end under it.
+  // Group commit: begin under the mutex, flush the plan's files without it (several may be under way), end under it. A
+  // flush that ends with disk_full has not happened and is due again after kFlushAgainAfter; after any other failure the
+  // log is offline, for what the kernel did with the data is unknown.
   FlushPlan begin_flush();
   void end_flush(const FlushPlan& plan, const Status& outcome);
-  // When the next flush is due: by flush.ms, or now when a segment was sealed since the last one; none when nothing is
-  // unflushed or there is no limit.
+  // When the next flush is due: by flush.ms, now when a segment was sealed since the last one, or a while after one
+  // that was put off; none when nothing is unflushed or there is no limit.
   std::optional<TimePoint> flush_due() const;
 
   // Rolls by time and removes segments beyond retention below `below` (the high watermark). Returns files to delete
@@ -192,7 +194,7 @@ class Log {
   std::unique_ptr<State> state_;
 };
 
-// Runs a plan's flushes. Any thread, no mutex held.
+// Runs a plan's flushes. Any thread, no mutex held. disk_full: there was no room for a checkpoint; the data is as it was.
 Status run_flush(io::FileSystem& fs, const FlushPlan& plan);
 
 }  // namespace millrace::storage

@@ -51,8 +51,13 @@ FlushPlan Log::begin_flush() {
 
 Status run_flush(io::FileSystem& fs, const FlushPlan& plan) {
   if (plan.failure) return *plan.failure;
-  for (const auto& file : plan.files) TRY(file->flush());
-  for (const std::string& directory : plan.directories) TRY(fs.flush_directory(directory));
+  const auto flushed = [&]() -> Status {
+    for (const auto& file : plan.files) TRY(file->flush());
+    for (const std::string& directory : plan.directories) TRY(fs.flush_directory(directory));
+    return ok();
+  }();
+  // Whatever the reason, what was written is unknown.
+  if (!flushed) return Error{Errc::io, flushed.error().to_string()};
   // Behind the data, and in a directory whose name is durable.
   for (const auto& file : plan.small_files) TRY(io::write_file_atomically(fs, file.path, file.content));
   return ok();
@@ -61,6 +66,13 @@ Status run_flush(io::FileSystem& fs, const FlushPlan& plan) {
 void Log::end_flush(const FlushPlan& plan, const Status& outcome) {
   State& state = *state_;
   if (state.offline) return;
+  if (!outcome && outcome.error().code == Errc::disk_full) {
+    state.metrics.flush_failures.add();
+    state.flushing = state.flushed;
+    state.flush_again_at = state.options.clock->now() + kFlushAgainAfter;
+    return;
+  }
+  state.flush_again_at.reset();
   if (!outcome) {
     // What the kernel did with the unwritten pages is unknown: another flush could succeed without them.
     state.metrics.flush_failures.add();
@@ -82,6 +94,7 @@ void Log::end_flush(const FlushPlan& plan, const Status& outcome) {
 std::optional<TimePoint> Log::flush_due() const {
   const State& state = *state_;
   if (state.offline || state.flushing == state.segments.back()->end()) return std::nullopt;
+  if (state.flush_again_at) return state.flush_again_at;
   // A segment that was sealed is flushed soon whatever the configuration: a crash then costs no scan of it.
   if (state.flushing < state.segments.back()->base()) return state.options.clock->now();
   // Years are "unlimited" as well: a time point counts nanoseconds.

@@ -252,6 +252,26 @@ TEST_F(LogRecovery, an_unusable_epoch_checkpoint_is_rebuilt_from_the_batches) {
   }
 }
 
+TEST_F(LogRecovery, a_flush_for_whose_checkpoint_the_disk_has_no_room_is_put_off) {
+  open();
+  ASSERT_TRUE(append_next() && flush());
+  EXPECT_EQ(log().flush_due(), std::nullopt);
+  ASSERT_TRUE(append_next() && log().assign_epoch_start(LeaderEpoch(9), log().log_end()));
+  disk_.set_capacity(1);
+  EXPECT_FALSE(flush());
+  EXPECT_FALSE(log().is_offline());
+  EXPECT_EQ(log().flushed_offset(), Offset(2));
+  EXPECT_EQ(log().flush_due(), clock_.now() + kFlushAgainAfter);
+  disk_.set_capacity(io::sim::SimFileSystem::kNever);
+  EXPECT_TRUE(flush());
+  EXPECT_EQ(log().flush_due(), std::nullopt);
+  const Offset end = log().log_end();
+  EXPECT_EQ(log().flushed_offset(), end);
+  lose_power();
+  EXPECT_EQ(log().log_end(), end);
+  expect_intact("a flush that was put off");
+}
+
 TEST_F(LogRecovery, a_failed_flush_takes_the_log_offline_until_it_is_reopened) {
   open();
   ASSERT_TRUE(append_next() && flush() && append_next());

@@ -68,8 +68,9 @@ struct Log::State {
   bool parent_flushed = true;
   uint64_t epochs_changes = 0;  // changes of `epochs`, and how many of them the checkpoint has
   uint64_t epochs_written = 0;
-  Offset flushing{0};           // what the flushes under way cover
-  TimePoint unflushed_since{};  // when the oldest record beyond `flushing` came
+  Offset flushing{0};                       // what the flushes under way cover
+  std::optional<TimePoint> flush_again_at;  // the last one was put off
+  TimePoint unflushed_since{};              // when the oldest record beyond `flushing` came
   Offset end_at_last_retention{0};
   Offset cleaned_to{0};            // below it compaction left one record of each key
   std::optional<Offset> swapping;  // base of a compacted segment that is whole and not yet in place (*.log.swap)
