@@ -147,8 +147,8 @@ class Log {
   void forget_empty_epochs();
 
   // Group commit: begin under the mutex, flush the plan's files without it (several may be under way), end under it. A
-  // flush that ends with disk_full has not happened and is due again after kFlushAgainAfter; after any other failure the
-  // log is offline, for what the kernel did with the data is unknown.
+  // flush that ends with disk_full has not happened and is due again after kFlushAgainAfter; after any other failure
+  // the log is offline, for what the kernel did with the data is unknown.
   FlushPlan begin_flush();
   void end_flush(const FlushPlan& plan, const Status& outcome);
   // When the next flush is due: by flush.ms, now when a segment was sealed since the last one, or a while after one
@@ -194,7 +194,8 @@ class Log {
   std::unique_ptr<State> state_;
 };
 
-// Runs a plan's flushes. Any thread, no mutex held. disk_full: there was no room for a checkpoint; the data is as it was.
+// Runs a plan's flushes. Any thread, no mutex held. disk_full: there was no room for a checkpoint; the data is as it
+// was.
 Status run_flush(io::FileSystem& fs, const FlushPlan& plan);
 
 }  // namespace millrace::storage
