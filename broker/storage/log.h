@@ -194,8 +194,7 @@ class Log {
   std::unique_ptr<State> state_;
 };
 
-// Runs a plan's flushes. Any thread, no mutex held. disk_full: there was no room for a checkpoint; the data is as it
-// was.
+// Runs a plan's flushes. Any thread, no mutex held. disk_full: no room for a checkpoint, and the data is as it was.
 Status run_flush(io::FileSystem& fs, const FlushPlan& plan);
 
 }  // namespace millrace::storage
