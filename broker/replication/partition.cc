@@ -229,7 +229,7 @@ void Partition::end_flush(const storage::FlushPlan& plan, const Status& outcome)
     MutexLock lock(mutex_);
     if (log_ == nullptr) return;
     log_->end_flush(plan, outcome);
-    const bool is_put_off = !outcome && outcome.error().code == Errc::disk_full;
+    const bool is_put_off = plan.is_put_off(outcome);
     if (is_put_off && !flush_put_off_) {
       logger.warn("a flush is put off until the disk has room again",
                   {{"topic", id_.topic}, {"partition", id_.partition}, {"error", outcome.error().to_string()}});

@@ -122,7 +122,7 @@ Status PartitionManager::close(int64_t broker_epoch) {
   std::atomic<size_t> failed{0};
   run_parallel(state.options.threads, partitions.size(), [&](size_t i) {
     Partition& partition = *partitions[i];
-    const storage::FlushPlan plan = partition.begin_flush();
+    storage::FlushPlan plan = partition.begin_flush();
     Status status = storage::run_flush(*state.options.fs, plan);
     partition.end_flush(plan, status);
     if (const Result<PartitionOffsets> offsets = partition.offsets_of_log(); offsets) {

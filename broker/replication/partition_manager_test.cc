@@ -57,7 +57,7 @@ TEST_F(PartitionManagerTest, a_killed_broker_has_everything_unless_a_write_or_fl
   EXPECT_TRUE(is_whole_after_a_kill());
   EXPECT_EQ(dir_->last_epoch(), 5);
   append("orders", {"b"});
-  const storage::FlushPlan plan = find("orders")->begin_flush();
+  storage::FlushPlan plan = find("orders")->begin_flush();
   find("orders")->end_flush(plan, Errc::io);
   EXPECT_TRUE(find("orders")->is_offline());
   EXPECT_FALSE(is_whole_after_a_kill());

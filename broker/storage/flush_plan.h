@@ -33,6 +33,11 @@ struct FlushPlan {
   uint64_t names = 0;
   uint64_t epochs = 0;
   std::vector<Offset> sealed;
+  bool is_data_durable = false;  // set by run_flush()
+  // There was no room for a checkpoint: nothing is lost, and the flush may be made again.
+  bool is_put_off(const Status& outcome) const {
+    return !outcome && outcome.error().code == Errc::disk_full && is_data_durable;
+  }
   bool empty() const { return files.empty() && small_files.empty() && directories.empty() && !failure; }
 };
 

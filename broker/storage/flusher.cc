@@ -14,7 +14,7 @@ void Flusher::flush_soon(std::shared_ptr<Flushable> log) { enqueue(std::move(log
 void Flusher::flush_by(std::shared_ptr<Flushable> log, TimePoint due) { enqueue(std::move(log), due); }
 
 Status Flusher::flush_now(Flushable& log) {
-  const FlushPlan plan = log.begin_flush();
+  FlushPlan plan = log.begin_flush();
   if (plan.empty()) return ok();
   Status outcome = run_flush(fs_, plan);
   log.end_flush(plan, outcome);

@@ -147,7 +147,7 @@ class Log {
   void forget_empty_epochs();
 
   // Group commit: begin under the mutex, flush the plan's files without it (several may be under way), end under it. A
-  // flush that ends with disk_full has not happened and is due again after kFlushAgainAfter; after any other failure
+  // flush that is put off has not happened and is due again after kFlushAgainAfter; after any other failure
   // the log is offline, for what the kernel did with the data is unknown.
   FlushPlan begin_flush();
   void end_flush(const FlushPlan& plan, const Status& outcome);
@@ -194,7 +194,7 @@ class Log {
   std::unique_ptr<State> state_;
 };
 
-// Runs a plan's flushes. Any thread, no mutex held. disk_full: no room for a checkpoint, and the data is as it was.
-Status run_flush(io::FileSystem& fs, const FlushPlan& plan);
+// Runs a plan's flushes. Any thread, no mutex held. Errors: of the disk; FlushPlan::is_put_off().
+Status run_flush(io::FileSystem& fs, FlushPlan& plan);
 
 }  // namespace millrace::storage

@@ -189,7 +189,7 @@ TEST_F(LogAppend, followers_take_batches_as_the_leader_stored_them) {
 
 TEST_F(LogAppend, a_flush_is_counted_with_the_time_it_took) {
   append({"a"});
-  const FlushPlan plan = log().begin_flush();
+  FlushPlan plan = log().begin_flush();
   clock_.advance(std::chrono::milliseconds(3));
   log().end_flush(plan, run_flush(disk_, plan));
   EXPECT_EQ(metrics_.flushes.value(), 1u);

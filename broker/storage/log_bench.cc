@@ -161,7 +161,7 @@ Status bench_cleaning(io::FileSystem& fs, const std::string& directory, Clock& c
     }
     TRY(log->append_as_leader(builder.build(), LeaderEpoch(0)));
   }
-  const storage::FlushPlan flush = log->begin_flush();
+  storage::FlushPlan flush = log->begin_flush();
   log->end_flush(flush, storage::run_flush(fs, flush));
   const uint64_t before = log->size_bytes();
   TRY_ASSIGN(auto plan, log->plan_cleaning(log->log_end()));

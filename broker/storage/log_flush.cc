@@ -49,15 +49,11 @@ FlushPlan Log::begin_flush() {
   return plan;
 }
 
-Status run_flush(io::FileSystem& fs, const FlushPlan& plan) {
+Status run_flush(io::FileSystem& fs, FlushPlan& plan) {
   if (plan.failure) return *plan.failure;
-  const auto flushed = [&]() -> Status {
-    for (const auto& file : plan.files) TRY(file->flush());
-    for (const std::string& directory : plan.directories) TRY(fs.flush_directory(directory));
-    return ok();
-  }();
-  // Whatever the reason, what was written is unknown.
-  if (!flushed) return Error{Errc::io, flushed.error().to_string()};
+  for (const auto& file : plan.files) TRY(file->flush());
+  for (const std::string& directory : plan.directories) TRY(fs.flush_directory(directory));
+  plan.is_data_durable = true;
   // Behind the data, and in a directory whose name is durable.
   for (const auto& file : plan.small_files) TRY(io::write_file_atomically(fs, file.path, file.content));
   return ok();
@@ -66,7 +62,7 @@ Status run_flush(io::FileSystem& fs, const FlushPlan& plan) {
 void Log::end_flush(const FlushPlan& plan, const Status& outcome) {
   State& state = *state_;
   if (state.offline) return;
-  if (!outcome && outcome.error().code == Errc::disk_full) {
+  if (plan.is_put_off(outcome)) {
     state.metrics.flush_failures.add();
     state.flushing = state.flushed;
     state.flush_again_at = state.options.clock->now() + kFlushAgainAfter;

@@ -144,12 +144,12 @@ TEST_F(LogRetention, flushes_cover_what_was_appended_before_they_began) {
   EXPECT_FALSE(append({"a"}).flush_before_ack);
   EXPECT_EQ(log().flush_due().value() - clock_.now(), milliseconds(500));
   EXPECT_TRUE(append({"b", "c"}).flush_before_ack);
-  const FlushPlan first = log().begin_flush();
+  FlushPlan first = log().begin_flush();
   EXPECT_EQ(first.up_to, Offset(3));
   EXPECT_FALSE(append({"d"}).flush_before_ack);
   log().end_flush(first, run_flush(disk_, first));
   EXPECT_EQ(log().flushed_offset(), Offset(3));
-  const FlushPlan second = log().begin_flush();
+  FlushPlan second = log().begin_flush();
   log().end_flush(second, run_flush(disk_, second));
   EXPECT_EQ(log().flushed_offset(), Offset(4));
   EXPECT_TRUE(log().begin_flush().empty());
@@ -158,7 +158,7 @@ TEST_F(LogRetention, flushes_cover_what_was_appended_before_they_began) {
 
 TEST_F(LogRetention, a_flush_that_began_before_a_truncation_promises_nothing) {
   fill(4);
-  const FlushPlan plan = log().begin_flush();
+  FlushPlan plan = log().begin_flush();
   ASSERT_TRUE(log().truncate_to(Offset(1)));
   fill(3);
   log().end_flush(plan, run_flush(disk_, plan));

@@ -102,7 +102,7 @@ class LogTest : public testing::Test {
   AppendInfo append(std::vector<std::string> values) { return append(BatchSpec{.values = std::move(values)}); }
   // Flushes, and writes the checkpoint that a broker would.
   Status flush() {
-    const FlushPlan plan = log().begin_flush();
+    FlushPlan plan = log().begin_flush();
     const Status outcome = run_flush(disk_, plan);
     log().end_flush(plan, outcome);
     if (outcome) recovery_point_ = log().flushed_offset();

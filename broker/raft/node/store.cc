@@ -90,7 +90,7 @@ Status Store::append(Index keeps, const std::vector<Entry>& entries) {
 
 Status Store::flush() {
   if (log_->flushed_offset() == log_->log_end()) return ok();
-  const storage::FlushPlan plan = log_->begin_flush();
+  storage::FlushPlan plan = log_->begin_flush();
   Status flushed = storage::run_flush(*options_.fs, plan);
   log_->end_flush(plan, flushed);
   return flushed;

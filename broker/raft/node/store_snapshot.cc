@@ -84,7 +84,7 @@ Status Store::discard_log(Index at) {
   TRY(before_cut(Offset{0}));
   TRY(log_->truncate_to(log_->log_start()));  // the terms of what goes may be higher than those that come
   TRY(log_->start_over(Offset{at.value()}));
-  const storage::FlushPlan plan = log_->begin_flush();
+  storage::FlushPlan plan = log_->begin_flush();
   Status flushed = storage::run_flush(*options_.fs, plan);
   log_->end_flush(plan, flushed);
   return flushed;
