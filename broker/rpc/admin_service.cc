@@ -91,22 +91,23 @@ class Service final : public UnaryService {
  public:
   Service(Identity self, Admission admission, AdminBackend& backend)
       : self_(std::move(self)), admission_(std::move(admission)), backend_(backend) {
-    using namespace v1;  // NOLINT(google-build-using-namespace): the messages are all that it has
     using metadata::MovePlan;
     serve("/millrace.rpc.v1.ClusterAdmin/DescribeBroker", &Service::describe_broker);
     serve("/millrace.rpc.v1.ClusterAdmin/DescribeCluster", &Service::describe_cluster);
     serve("/millrace.rpc.v1.ClusterAdmin/PlanMoves", &Service::plan_moves);
-    serve_forwarded<metadata::MayStopReply, MayStopRequest, v1::MayStopReply>("/millrace.rpc.v1.ClusterAdmin/MayStop");
-    serve_forwarded<control::WasSo, ReleasePermitRequest, ReleasePermitReply>(
+    serve_forwarded<metadata::MayStopReply, v1::MayStopRequest, v1::MayStopReply>(
+        "/millrace.rpc.v1.ClusterAdmin/MayStop");
+    serve_forwarded<control::WasSo, v1::ReleasePermitRequest, v1::ReleasePermitReply>(
         "/millrace.rpc.v1.ClusterAdmin/ReleasePermit");
-    serve_forwarded<metadata::DrainLeadershipReply, DrainLeadershipRequest, v1::DrainLeadershipReply>(
+    serve_forwarded<metadata::DrainLeadershipReply, v1::DrainLeadershipRequest, v1::DrainLeadershipReply>(
         "/millrace.rpc.v1.ClusterAdmin/DrainLeadership", "drain leadership");
-    serve_forwarded<Unit, DecommissionRequest, DecommissionReply>("/millrace.rpc.v1.ClusterAdmin/Decommission",
-                                                                  "decommission");
-    serve_forwarded<control::WasSo, CancelDecommissionRequest, CancelDecommissionReply>(
+    serve_forwarded<Unit, v1::DecommissionRequest, v1::DecommissionReply>("/millrace.rpc.v1.ClusterAdmin/Decommission",
+                                                                          "decommission");
+    serve_forwarded<control::WasSo, v1::CancelDecommissionRequest, v1::CancelDecommissionReply>(
         "/millrace.rpc.v1.ClusterAdmin/CancelDecommission", "cancel a decommission");
-    serve_forwarded<MovePlan, RebalanceRequest, MovesReply>("/millrace.rpc.v1.ClusterAdmin/Rebalance");
-    serve_forwarded<Unit, UnregisterRequest, UnregisterReply>("/millrace.rpc.v1.ClusterAdmin/Unregister", "unregister");
+    serve_forwarded<MovePlan, v1::RebalanceRequest, v1::MovesReply>("/millrace.rpc.v1.ClusterAdmin/Rebalance");
+    serve_forwarded<Unit, v1::UnregisterRequest, v1::UnregisterReply>("/millrace.rpc.v1.ClusterAdmin/Unregister",
+                                                                      "unregister");
   }
 
  private:

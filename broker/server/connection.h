@@ -17,8 +17,9 @@ namespace millrace::server {
 // One client. Requests are decoded and handled in the order they arrive, several at a time; replies leave in the same
 // order, whichever thread completes them first. Reading stops while too much is owed to the client or taken from it:
 // kInProgressMax requests or kInProgressBytesMax bytes of them, kUnsentBytesMax of replies that the client does not
-// read, the memory of all connections together, or a throttled reply (KIP-219). A client that takes less than
-// kStalledBytesMin of its replies in kReplyStallMax, while others wait for the memory that they hold, is closed.
+// read, the memory of all connections together, a throttled reply (KIP-219), or a request that must not be overtaken
+// (Reply::hold). A client that takes less than kStalledBytesMin of its replies in kReplyStallMax, while others wait for
+// the memory that they hold, is closed.
 // Everything but complete() and is_open() on the reactor's loop.
 class Connection final : public ReplySink, public std::enable_shared_from_this<Connection> {
  public:

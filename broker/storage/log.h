@@ -146,9 +146,9 @@ class Log {
   // Forgets epochs without records: one that this broker led in without an append is none of the next leader's.
   void forget_empty_epochs();
 
-  // Group commit: begin under the mutex, flush the plan's files without it (several may be under way), end under it. A
-  // flush that is put off has not happened and is due again after kFlushAgainAfter; after any other failure
-  // the log is offline, for what the kernel did with the data is unknown.
+  // Group commit: begin under the mutex, flush the plan's files without it (several may be under way), end under it.
+  // After a failure the log is offline, for what the kernel did with the data is unknown; a flush that is put off has
+  // not happened, and is due again after kFlushAgainAfter.
   FlushPlan begin_flush();
   void end_flush(const FlushPlan& plan, const Status& outcome);
   // When the next flush is due: by flush.ms, now when a segment was sealed since the last one, or a while after one

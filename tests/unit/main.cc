@@ -45,8 +45,8 @@ class LogOfFailures : public testing::EmptyTestEventListener {
 };
 
 void print_and_die(int signal) {
-  print_and_forget();  // not safe in a handler in general; the process is lost anyway, and its last words are worth the
-                       // try
+  // Not safe in a handler in general; the process is lost anyway, and its last words are worth the try.
+  print_and_forget();
   std::signal(signal, SIG_DFL);
   std::raise(signal);
 }
